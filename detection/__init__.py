@@ -1,0 +1,1 @@
+"""Faster R-CNN on `keras_resnet` backbones for Keras 3."""

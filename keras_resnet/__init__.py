@@ -1,0 +1,1 @@
+"""Residual networks of He et al. 2015 for Keras 3."""
