@@ -1,0 +1,181 @@
+"""The configuration of a detector and its training, validated."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from detection.data import DataPipelineConfig
+from detection.faster_rcnn import PIXEL_MEAN, PIXEL_STD
+from keras_resnet.training.config import StrictModel, load_config
+
+
+class BackboneConfig(StrictModel):
+    """A `keras_resnet` backbone: a published depth, or stages of your own."""
+
+    depth: Literal[18, 34, 50, 101, 152] | None = None
+    stage_blocks: tuple[PositiveInt, ...] | None = None
+    block: Literal["basic", "bottleneck"] = "basic"
+    width: PositiveInt = 64
+    stem: str = "imagenet"
+    stride_in: Literal["3x3", "1x1"] = "3x3"
+    norm: Literal["batch", "frozen", "group"] = "batch"
+    zero_init_residual: bool = True
+    weights: str | None = None
+    freeze: str | None = Field(None, description="last stage to freeze: stem, C2, C3, ...")
+    levels: tuple[str, ...] = ("C2", "C3", "C4", "C5")
+
+    @model_validator(mode="after")
+    def _one_architecture(self):
+        if (self.depth is None) == (self.stage_blocks is None):
+            raise ValueError("give either `depth` or `stage_blocks`")
+        if self.depth is not None and (self.width != 64 or self.block != "basic"):
+            raise ValueError("`width` and `block` go with `stage_blocks`; `depth` fixes them")
+        if self.weights is not None and self.depth is None:
+            raise ValueError("`weights` are published for a `depth` only")
+        return self
+
+
+class RPNConfig(StrictModel):
+    """Arguments of `RegionProposalNetwork`."""
+
+    anchor_sizes: tuple[tuple[PositiveFloat, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    aspect_ratios: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
+    anchor_offset: float = 0.0
+    filters: PositiveInt | None = None
+    pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
+    post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
+    nms_threshold: float = 0.7
+    min_size: float = 0.0
+    positive_iou: float = 0.7
+    negative_iou: float = 0.3
+    samples: PositiveInt = 256
+    positive_fraction: float = 0.5
+    beta: float = 0.0
+    normalize_by: Literal["fixed", "sampled"] = "fixed"
+
+
+class RoIHeadsConfig(StrictModel):
+    """Arguments of `RoIHeads`."""
+
+    hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    pool_size: PositiveInt = 7
+    sampling_ratio: PositiveInt = 2
+    canonical_size: PositiveFloat = 224
+    canonical_level: PositiveInt = 4
+    samples: PositiveInt = 512
+    positive_fraction: float = 0.25
+    positive_iou: float = 0.5
+    box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    beta: float = 0.0
+    score_threshold: float = 0.05
+    nms_threshold: float = 0.5
+    max_detections: PositiveInt = 100
+
+
+class ModelConfig(StrictModel):
+    """Everything that makes a `FasterRCNN`, but for the classes."""
+
+    backbone: BackboneConfig
+    fpn_filters: PositiveInt = 256
+    rpn: RPNConfig = RPNConfig()
+    roi_heads: RoIHeadsConfig = RoIHeadsConfig()
+    pixel_mean: tuple[float, float, float] = PIXEL_MEAN
+    pixel_std: tuple[float, float, float] = PIXEL_STD
+
+
+class SplitConfig(StrictModel):
+    """One split of a data set; which keys are needed depends on `data.format`."""
+
+    images: str | None = Field(None, description="coco: folder of images")
+    annotations: str | None = Field(None, description="coco: JSON file")
+    split: str | None = Field(None, description="voc: ImageSets name; tfds: split")
+
+
+class ShapesConfig(StrictModel):
+    """The generated sample set."""
+
+    num_train: PositiveInt = 400
+    num_val: PositiveInt = 100
+    image_size: PositiveInt = 128
+    seed: int = 0
+
+
+class DataConfig(StrictModel):
+    """Where the images and boxes are and how they are fed."""
+
+    format: Literal["shapes", "coco", "voc", "tfds"]
+    root: str | None = Field(None, description="shapes, voc: folder; tfds: data_dir")
+    name: str | None = Field(None, description="tfds: builder, e.g. voc/2007")
+    classes: tuple[str, ...] | None = Field(None, description="voc: class names in order")
+    train: SplitConfig = SplitConfig()
+    val: SplitConfig = SplitConfig()
+    shapes: ShapesConfig = ShapesConfig()
+    max_bad_images: int = 0
+    pipeline: DataPipelineConfig = DataPipelineConfig()
+
+
+class TrainConfig(StrictModel):
+    """Optimisation, schedule and what happens around it."""
+
+    steps: PositiveInt = Field(description="optimizer steps in all")
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: PositiveFloat = 0.02
+    reference_batch: PositiveInt = Field(
+        16, description="the learning rate is scaled by batch / reference_batch"
+    )
+    schedule: Literal["step", "cosine"] = "step"
+    boundaries: tuple[PositiveInt, ...] = Field((), description="step: where the rate drops")
+    gamma: PositiveFloat = 0.1
+    warmup_steps: int = Field(1000, ge=0)
+    warmup_factor: PositiveFloat = 0.001
+    final_factor: float = Field(0.0, ge=0, description="cosine: last rate / first rate")
+    momentum: float = 0.9
+    weight_decay: float = Field(1e-4, ge=0)
+    clip_norm: PositiveFloat | None = None
+    ema: float | None = Field(None, gt=0, lt=1, description="momentum of averaged weights")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit_compile: bool | Literal["auto"] = "auto"
+    steps_per_execution: PositiveInt = 1
+    evaluate_every: PositiveInt = Field(1, description="epochs between evaluations")
+    seed: int = 0
+    tensorboard: bool = True
+
+
+class RunConfig(StrictModel):
+    """Where results go and what is made of them after training."""
+
+    project: str = "runs"
+    name: str = "train"
+    exist_ok: bool = False
+    pictures: int = Field(16, ge=0, description="validation images drawn at the end")
+    export: bool = True
+
+
+class Config(StrictModel):
+    """A whole training run."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    run: RunConfig = RunConfig()
+
+
+def load(source="quickstart", overrides=()):
+    """Loads a training configuration.
+
+    Args:
+        source: path of a YAML file, or the name of one in the package, e.g. `"quickstart"`.
+        overrides: sequence of `"key.of.section=value"`.
+
+    Returns:
+        A `Config`.
+
+    Raises:
+        ValueError: naming every key that is unknown or of a wrong type.
+
+    Example:
+
+    >>> load("quickstart", ["train.steps=10"]).train.steps
+    10
+    """
+    return load_config(Config, source, overrides, package="detection")

@@ -1,0 +1,267 @@
+"""Faster R-CNN: wires backbone, neck, RPN and RoI heads into one Keras model."""
+
+import keras
+from keras import ops
+
+from detection._tensorflow import replica_count
+from keras_resnet.training.devices import choose_jit
+
+LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "classification_loss", "box_loss")
+# ImageNet statistics of the RGB channels in 0..255, as torchvision's weights expect.
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+
+
+@keras.saving.register_keras_serializable(package="detection")
+class FasterRCNN(keras.Model):
+    """A two-stage detector, trained by `fit` and called for detections.
+
+    `model(x, training=True)` gives the first stage's output, on which
+    `compute_loss` samples and runs the second stage; `model(x)` gives
+    detections. Use `detection.build_model` to make one from a config.
+
+    Args:
+        backbone: a model from images `[B, H, W, 3]` to a dict of feature maps,
+            e.g. `keras_resnet.feature_extractor(...)`.
+        neck: a layer from that dict to a list of levels, e.g. `FeaturePyramid`.
+        rpn: a `RegionProposalNetwork` on all levels of the neck.
+        roi_heads: `RoIHeads` on its first `len(roi_heads.strides)` levels.
+        categories: sequence of `{"id": ..., "name": ...}`: what contiguous class
+            `i` is called in the data set. Numbered from 0 when not given.
+        pixel_mean: mean of each channel, for pixels in 0..255.
+        pixel_std: standard deviation of each channel.
+        preprocessing: dict that travels with the model and says how images are
+            resized: `{"min_side": int, "max_side": int, "size_divisor": int}`.
+
+    Input `x`: dict of `images` `[B, H, W, 3]`, RGB in 0..255, any numeric dtype,
+    padded at the bottom and right, and `image_sizes` int32 `[B, 2]`, the true
+    height and width.
+
+    Ground truth `y`: dict of `boxes` float32 `[B, M, 4]` as `(x1, y1, x2, y2)` in
+    pixels, `classes` int32 `[B, M]` with -1 for padding and, optional, `is_crowd`
+    bool `[B, M]`.
+
+    Output: dict of `boxes` float32 `[B, D, 4]` in pixels of `images`, `scores`
+    float32 `[B, D]`, `classes` int32 `[B, D]` with -1 for padding,
+    `num_detections` int32 `[B]`.
+
+    Reference:
+        Ren et al., "Faster R-CNN" (arXiv:1506.01497); He et al., "Deep Residual
+        Learning for Image Recognition", appendix A.
+
+    Example:
+
+    ```python
+    model = detection.build_model(config.model, categories)
+    model.compile(optimizer=keras.optimizers.SGD(0.01, momentum=0.9))
+    model.fit(batches)
+    detections = model.detect("photo.jpg")
+    ```
+    """
+
+    def __init__(
+        self,
+        backbone,
+        neck,
+        rpn,
+        roi_heads,
+        categories=None,
+        pixel_mean=PIXEL_MEAN,
+        pixel_std=PIXEL_STD,
+        preprocessing=None,
+        **kwargs,
+    ):
+        # Images and sizes are cast here, where their meaning is known.
+        super().__init__(autocast=False, **kwargs)
+        self.backbone = backbone
+        self.neck = neck
+        self.rpn = rpn
+        self.roi_heads = roi_heads
+        if categories is None:
+            categories = [{"id": i, "name": str(i)} for i in range(roi_heads.num_classes)]
+        if len(categories) != roi_heads.num_classes:
+            raise ValueError(
+                "`categories` must have one entry for each class of `roi_heads`. "
+                f"Received: {len(categories)} categories, num_classes={roi_heads.num_classes}"
+            )
+        self.categories = tuple(dict(category) for category in categories)
+        self.pixel_mean = tuple(pixel_mean)
+        self.pixel_std = tuple(pixel_std)
+        self.preprocessing = dict(preprocessing or {})
+        self.seed_generator = keras.random.SeedGenerator(0, name="sampling_seed")
+        self.loss_metrics = {name: keras.metrics.Mean(name=name) for name in LOSSES}
+
+        shapes = {name: tuple(tensor.shape) for name, tensor in _outputs(backbone).items()}
+        neck.build(shapes)
+        levels = neck.compute_output_shape(shapes)
+        rpn.build(levels)
+        roi_heads.build(levels[: len(roi_heads.strides)])
+        self.built = True
+        # Holds for `predict` on a model that was never compiled.
+        self.jit_compile = choose_jit("auto")
+
+    @property
+    def class_names(self):
+        """The names of the contiguous classes, in order."""
+        return [category["name"] for category in self.categories]
+
+    def compile(self, optimizer="sgd", jit_compile="auto", **kwargs):
+        """As `keras.Model.compile`; "auto" jits where the backend and device gain from it."""
+        super().compile(optimizer=optimizer, jit_compile=choose_jit(jit_compile), **kwargs)
+
+    def call(self, x, training=False):
+        first = self._first_stage(x, training)
+        if training:
+            return first
+        boxes, _, valid = self.rpn.propose(
+            first["objectness"], first["deltas"], first["anchors"], x["image_sizes"]
+        )
+        logits, deltas = self.roi_heads(self._pooled(first), boxes)
+        return self.roi_heads.detect(logits, deltas, boxes, valid, x["image_sizes"])
+
+    def _first_stage(self, x, training):
+        images = self.normalize(x["images"], x["image_sizes"])
+        features = self.neck(self.backbone(images, training=training), training=training)
+        objectness, deltas = self.rpn(features)
+        return {
+            "features": features,
+            "objectness": objectness,
+            "deltas": deltas,
+            "anchors": self.rpn.anchors_for(features),
+        }
+
+    def _pooled(self, first):
+        return first["features"][: len(self.roi_heads.strides)]
+
+    def normalize(self, images, image_sizes):
+        """Subtracts the mean, divides by the deviation and zeroes the padding.
+
+        Args:
+            images: tensor [B, H, W, 3], 0..255.
+            image_sizes: int32 tensor [B, 2].
+
+        Returns:
+            Tensor [B, H, W, 3] of the model's compute dtype.
+        """
+        images = ops.cast(images, "float32")
+        images = (images - ops.array(self.pixel_mean)) / ops.array(self.pixel_std)
+        _, height, width, _ = ops.shape(images)
+        inside = (ops.arange(height)[None, :, None] < image_sizes[:, 0, None, None]) & (
+            ops.arange(width)[None, None, :] < image_sizes[:, 1, None, None]
+        )
+        images = ops.where(ops.expand_dims(inside, -1), images, 0.0)
+        return ops.cast(images, self.compute_dtype)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if sample_weight is not None:
+            raise ValueError("FasterRCNN takes no `sample_weight`. Received: a sample weight")
+        # Detections carry no features: a validation loss runs the first stage again.
+        first = y_pred if training else self._first_stage(x, training=False)
+        losses = self.compute_losses(x, y, first, training)
+        for name, value in losses.items():
+            self.loss_metrics[name].update_state(value)
+        total = sum(losses.values())
+        if self.losses:
+            total = total + sum(ops.cast(value, "float32") for value in self.losses)
+        # Keras scales the losses it computes itself by the replicas, not this one.
+        return total / replica_count()
+
+    def compute_losses(self, x, y, first, training=True):
+        """The four losses, given the first stage's output.
+
+        Args:
+            x, y: a batch.
+            first: what `model(x, training=True)` returned.
+            training: which proposal counts hold.
+
+        Returns:
+            dict of float32 scalars by the names in `LOSSES`.
+        """
+        y = {
+            "boxes": ops.cast(y["boxes"], "float32"),
+            "classes": ops.cast(y["classes"], "int32"),
+            "is_crowd": ops.cast(y["is_crowd"], "bool")
+            if "is_crowd" in y
+            else ops.zeros_like(y["classes"], dtype="bool"),
+        }
+        maps = first["objectness"], first["deltas"], first["anchors"]
+        batch = ops.shape(y["classes"])[0]
+        anchors = sum(ops.shape(level)[0] for level in first["anchors"])
+        losses = self.rpn.compute_losses(*maps, y, self._noise(batch, anchors))
+        boxes, _, valid = self.rpn.propose(*maps, x["image_sizes"], training=training)
+        candidates = ops.shape(boxes)[1] + ops.shape(y["boxes"])[1]
+        samples = self.roi_heads.sample_proposals(boxes, valid, y, self._noise(batch, candidates))
+        logits, deltas = self.roi_heads(self._pooled(first), samples["boxes"])
+        return {**losses, **self.roi_heads.compute_losses(logits, deltas, samples)}
+
+    def _noise(self, batch, count):
+        return keras.random.uniform((batch, count), seed=self.seed_generator, dtype="float32")
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def detect(self, images, score_threshold=None):
+        """Detects objects in images of any size and source.
+
+        Args:
+            images: a path, a PIL image, a uint8 array [H, W, 3] (RGB), or a list of these.
+            score_threshold: drop detections below this score; `None` keeps
+                all that the model returns.
+
+        Returns:
+            A `Detections` (for a single image) or a list of them, with boxes in
+            pixels of the image as given.
+
+        Example:
+
+        ```python
+        for box, score, name in zip(d.boxes, d.scores, d.names):
+            print(name, score, box)
+        ```
+        """
+        from detection.predict import detect
+
+        return detect(self, images, score_threshold=score_threshold)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["sampling_seed"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        values = {name: store[name] for name in store}
+        self.seed_generator.state.assign(values.pop("sampling_seed"))
+        super().load_own_variables(values)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "backbone": serialize(self.backbone),
+            "neck": serialize(self.neck),
+            "rpn": serialize(self.rpn),
+            "roi_heads": serialize(self.roi_heads),
+            "categories": [dict(category) for category in self.categories],
+            "pixel_mean": list(self.pixel_mean),
+            "pixel_std": list(self.pixel_std),
+            "preprocessing": dict(self.preprocessing),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for part in ("backbone", "neck", "rpn", "roi_heads"):
+            config[part] = keras.saving.deserialize_keras_object(
+                config[part], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def _outputs(backbone):
+    outputs = backbone.output
+    if not isinstance(outputs, dict):
+        raise ValueError(
+            "`backbone` must return a dict of feature maps by name; make one with "
+            f"`keras_resnet.feature_extractor`. Received outputs of type: {type(outputs).__name__}"
+        )
+    return outputs

@@ -1,0 +1,101 @@
+"""The feature pyramid network (Lin et al. 2017, arXiv:1612.03144)."""
+
+import keras
+from keras import ops
+
+# c2_xavier_fill of the reference: uniform, variance 1 / fan-in.
+_XAVIER_FAN_IN = {"scale": 1.0, "mode": "fan_in", "distribution": "uniform"}
+
+
+def _convolution(filters, kernel_size, name, dtype):
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        padding="same",
+        kernel_initializer=keras.initializers.VarianceScaling(**_XAVIER_FAN_IN),
+        name=name,
+        dtype=dtype,
+    )
+
+
+@keras.saving.register_keras_serializable(package="detection")
+class FeaturePyramid(keras.layers.Layer):
+    """Top-down pathway with lateral connections, plus one pooled level.
+
+    `C2…C5` become `P2…P5` of equal width: a 1x1 lateral convolution, addition of
+    the upsampled coarser level, a 3x3 output convolution. `P6` is `P5` at every
+    second position.
+
+    Args:
+        levels: names of the input levels, finest first, e.g.
+            `("C2", "C3", "C4", "C5")`; each must have half the resolution of
+            the one before.
+        filters: int, channels of every output level.
+
+    Input: dict of tensors `[B, H_l, W_l, C_l]` by level name.
+    Output: list of tensors `[B, H_l, W_l, filters]`, finest first, one more
+    than there are input levels.
+
+    Reference:
+        Lin et al., "Feature Pyramid Networks for Object Detection", section 3.
+
+    Example:
+
+    ```python
+    backbone = keras_resnet.ResNet18(include_top=False)
+    features = keras_resnet.feature_extractor(backbone, ("C2", "C3", "C4", "C5"))
+    pyramid = FeaturePyramid(("C2", "C3", "C4", "C5"), filters=128)
+    p2, p3, p4, p5, p6 = pyramid(features(images))
+    ```
+    """
+
+    def __init__(self, levels=("C2", "C3", "C4", "C5"), filters=256, **kwargs):
+        super().__init__(**kwargs)
+        if not levels:
+            raise ValueError(f"`levels` must name at least one level. Received: levels={levels}")
+        self.levels = tuple(levels)
+        self.filters = int(filters)
+        names = [name.replace("C", "P", 1) for name in self.levels]
+        self.laterals = [
+            _convolution(self.filters, 1, f"{name}_lateral", self.dtype_policy) for name in names
+        ]
+        self.outputs = [
+            _convolution(self.filters, 3, f"{name}_output", self.dtype_policy) for name in names
+        ]
+
+    def build(self, input_shape):
+        for name, lateral, output in zip(self.levels, self.laterals, self.outputs):
+            lateral.build((None, None, None, input_shape[name][-1]))
+            output.build((None, None, None, self.filters))
+        self.built = True
+
+    def call(self, features):
+        merged = [
+            lateral(features[name]) for name, lateral in zip(self.levels, self.laterals)
+        ]
+        for index in range(len(merged) - 2, -1, -1):
+            merged[index] = merged[index] + _upsample_like(merged[index + 1], merged[index])
+        pyramid = [output(x) for output, x in zip(self.outputs, merged)]
+        pyramid.append(pyramid[-1][:, ::2, ::2])
+        return pyramid
+
+    def compute_output_shape(self, input_shape):
+        shapes = [(*input_shape[name][:3], self.filters) for name in self.levels]
+        batch, *size = shapes[-1][:3]
+        shapes.append((batch, *(None if s is None else -(-s // 2) for s in size), self.filters))
+        return shapes
+
+    def get_config(self):
+        return {**super().get_config(), "levels": list(self.levels), "filters": self.filters}
+
+
+def _upsample_like(coarse, fine):
+    """Nearest neighbour, factor 2, cut to the finer map where its size is odd."""
+    batch, height, width, channels = ops.shape(coarse)
+    x = ops.broadcast_to(
+        ops.reshape(coarse, (batch, height, 1, width, 1, channels)),
+        (batch, height, 2, width, 2, channels),
+    )
+    x = ops.reshape(x, (batch, 2 * height, 2 * width, channels))
+    _, fine_height, fine_width, _ = ops.shape(fine)
+    return x[:, :fine_height, :fine_width]

@@ -1,0 +1,189 @@
+"""Detection on images from anywhere, in their own pixels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from detection.data.transforms import prepare_image
+from detection.evaluation.results import to_coco_results
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found in one image, best first.
+
+    Attributes:
+        boxes: float32 array [N, 4], `(x1, y1, x2, y2)` in pixels of the image as given.
+        scores: float32 array [N].
+        classes: int32 array [N], contiguous classes.
+        names: list of N class names.
+        category_ids: list of N ids of the data set the model was trained on.
+        size: `(height, width)` of the image.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    names: list
+    category_ids: list
+    size: tuple
+
+    def __len__(self):
+        return len(self.scores)
+
+    def to_dict(self):
+        """Plain data for JSON."""
+        return {
+            "size": {"height": self.size[0], "width": self.size[1]},
+            "detections": [
+                {
+                    "name": name,
+                    "category_id": category,
+                    "score": round(float(score), 5),
+                    "box": [round(float(v), 2) for v in box],
+                }
+                for name, category, score, box in zip(
+                    self.names, self.category_ids, self.scores, self.boxes
+                )
+            ],
+        }
+
+
+def detect(model, images, score_threshold=None, batch_size=8):
+    """Runs a detector on images of any size; see `FasterRCNN.detect`.
+
+    Args:
+        model: a `FasterRCNN`.
+        images: a path, a PIL image, an array [H, W, 3] uint8 (RGB) or [H, W], or a
+            list of these.
+        score_threshold: drop detections below this score.
+        batch_size: images of equal padded size run together, at most this many.
+
+    Returns:
+        `Detections`, or a list of them for a list.
+
+    Raises:
+        ValueError: naming the image that cannot be read.
+    """
+    if not isinstance(images, (list, tuple)):
+        return detect(model, [images], score_threshold, batch_size)[0]
+    results = [None] * len(images)
+    waiting = {}  # padded shape -> [(position, image, scale, original size)]
+    for position, source in enumerate(images):
+        image = load_image(source)
+        resized, scale = _prepare(image, model.preprocessing)
+        divisor = model.preprocessing.get("size_divisor", 32)
+        shape = tuple(-(-side // divisor) * divisor for side in resized.shape[:2])
+        group = waiting.setdefault(shape, [])
+        group.append((position, resized, scale, image.shape[:2]))
+        if len(group) == batch_size:
+            _run(model, shape, waiting.pop(shape), results, score_threshold)
+    for shape, group in waiting.items():
+        _run(model, shape, group, results, score_threshold)
+    return results
+
+
+def load_image(source):
+    """Reads an image as uint8 RGB [H, W, 3], turned as its EXIF orientation says.
+
+    Args:
+        source: path, PIL image, or array [H, W, 3] or [H, W] uint8.
+
+    Raises:
+        ValueError: naming the file, or the shape and dtype, that is not an image.
+    """
+    if isinstance(source, (str, Path)):
+        try:
+            with Image.open(source) as image:
+                image = ImageOps.exif_transpose(image).convert("RGB")
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"Could not read {str(source)!r} as an image: {error}. Give a JPEG or PNG file."
+            ) from None
+        return np.asarray(image)
+    if isinstance(source, Image.Image):
+        return np.asarray(ImageOps.exif_transpose(source).convert("RGB"))
+    array = np.asarray(source)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=-1)
+    if array.ndim != 3 or array.shape[-1] != 3 or array.dtype != np.uint8 or 0 in array.shape:
+        raise ValueError(
+            "An image must be a path, a PIL image or a uint8 array [H, W, 3] in RGB order. "
+            f"Received: shape={array.shape}, dtype={array.dtype}"
+        )
+    return array
+
+
+def _prepare(image, preprocessing):
+    if not preprocessing:
+        return image.astype("float32"), (1.0, 1.0)
+    return prepare_image(image, preprocessing["min_side"], preprocessing["max_side"])
+
+
+def _run(model, shape, group, results, score_threshold):
+    """Detects in images of one padded shape and writes to their places in `results`."""
+    images = np.zeros((len(group), *shape, 3), "float32")
+    for row, (_, image, _, _) in zip(images, group):
+        row[: image.shape[0], : image.shape[1]] = image
+    sizes = np.array([image.shape[:2] for _, image, _, _ in group], "int32")
+    outputs = model.predict_on_batch({"images": images, "image_sizes": sizes})
+    outputs = {name: np.asarray(value) for name, value in outputs.items()}
+    for row, (position, _, scale, size) in enumerate(group):
+        results[position] = _in_original_pixels(model, outputs, row, scale, size, score_threshold)
+
+
+def _in_original_pixels(model, outputs, row, scale, size, score_threshold=None):
+    count = int(outputs["num_detections"][row])
+    scores = outputs["scores"][row, :count]
+    if score_threshold is not None:
+        count = int((scores >= score_threshold).sum())  # sorted by score
+    boxes = outputs["boxes"][row, :count] / np.tile(np.asarray(scale, "float32")[::-1], 2)
+    height, width = size
+    boxes = np.clip(boxes, 0, np.array([width, height, width, height], "float32"))
+    classes = outputs["classes"][row, :count].astype("int32")
+    return Detections(
+        boxes=boxes.astype("float32"),
+        scores=scores[:count],
+        classes=classes,
+        names=[model.categories[c]["name"] for c in classes],
+        category_ids=[model.categories[c]["id"] for c in classes],
+        size=(int(height), int(width)),
+    )
+
+
+def predict_dataset(model, batches, dataset):
+    """Runs a detector over evaluation batches.
+
+    Args:
+        model: a `FasterRCNN`.
+        batches: evaluation batches of `dataset` (`detection.data.make_batches`).
+        dataset: the `DetectionDataset` they come from.
+
+    Returns:
+        List of COCO results (`image_id`, `category_id`, `bbox`, `score`), in
+        original pixels and with the data set's own ids.
+    """
+    results = []
+    for x, y in batches:
+        outputs = model.predict_on_batch(x)
+        outputs = {name: np.asarray(value) for name, value in outputs.items()}
+        indices, scales = np.asarray(y["index"]), np.asarray(y["scale"])
+        for row, index in enumerate(indices):
+            if index < 0:  # filler of the last batch
+                continue
+            record = dataset.records[index]
+            found = _in_original_pixels(
+                model, outputs, row, scales[row], (record.height, record.width)
+            )
+            results.extend(
+                to_coco_results(
+                    record.image_id,
+                    found.boxes,
+                    found.scores,
+                    found.classes,
+                    [category["id"] for category in model.categories],
+                )
+            )
+    return results
