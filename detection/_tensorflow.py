@@ -124,7 +124,6 @@ def multilevel_roi_align(features, boxes, levels, strides, output_size, sampling
     import tensorflow as tf
 
     shape = tf.shape(boxes)
-    count = shape[0] * shape[1]
     rows = tf.reshape(tf.stop_gradient(boxes), (-1, 4))
     images = tf.reshape(tf.broadcast_to(tf.range(shape[0])[:, None], shape[:2]), (-1,))
     if len(features) == 1:
@@ -151,7 +150,6 @@ def multilevel_roi_align(features, boxes, levels, strides, output_size, sampling
     crops = tf.ensure_shape(crops, (None, output_size, output_size, features[0].shape[-1]))
     static = (boxes.shape[0], boxes.shape[1], *crops.shape[1:])
     crops = tf.reshape(crops, tf.concat([shape[:2], tf.shape(crops)[1:]], axis=0))
-    del count
     return tf.ensure_shape(crops, static)
 
 

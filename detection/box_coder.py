@@ -4,6 +4,7 @@ import math
 
 from keras import ops
 
+_LARGEST_LOG_SIDE = math.log(1000.0 / 16)
 # Keeps the logarithm of a padded (empty) box finite; far below any real side in pixels.
 _SMALLEST_SIDE = 1e-6
 
@@ -31,7 +32,7 @@ class BoxCoder:
         >>> coder.decode(deltas, [[0.0, 0.0, 4.0, 4.0]])  # [[0, 0, 8, 8]]
     """
 
-    def __init__(self, weights=(1.0, 1.0, 1.0, 1.0), clip=math.log(1000.0 / 16)):
+    def __init__(self, weights=(1.0, 1.0, 1.0, 1.0), clip=_LARGEST_LOG_SIDE):
         self.weights = tuple(float(weight) for weight in weights)
         if len(self.weights) != 4 or not all(weight > 0 for weight in self.weights):
             raise ValueError(

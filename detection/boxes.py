@@ -56,7 +56,8 @@ def intersection_over_area(a, b):
         float32 tensor `[..., N, M]` in `[0, 1]`; 0 where the box of `a` has no area.
 
     Example:
-        >>> intersection_over_area(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 9, 9]]))  # [[0.5]]
+        >>> intersection_over_area(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 9, 9]]))
+        # [[0.5]]
     """
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
     shared = _intersection(a, b)
@@ -74,7 +75,8 @@ def clip_boxes(boxes, image_sizes):
         float32 tensor `[B, N, 4]`.
 
     Example:
-        >>> clip_boxes(np.array([[[-3.0, 1.0, 50.0, 9.0]]]), np.array([[8, 32]]))  # [[[0, 1, 32, 8]]]
+        >>> clip_boxes(np.array([[[-3.0, 1, 50, 9]]]), np.array([[8, 32]]))
+        # [[[0, 1, 32, 8]]]
     """
     boxes = ops.cast(boxes, "float32")
     height_width = ops.cast(image_sizes, "float32")[:, None, :]
