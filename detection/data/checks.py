@@ -1,0 +1,106 @@
+"""Checks of boxes while they are read, and of image files before training."""
+
+import math
+import os
+
+from detection.data.images import decode_image, image_size, read_bytes
+from detection.data.problems import DataError, Problems
+
+# Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
+# clipped like all others, but only what is visibly outside is worth a line in the summary.
+_VISIBLE_OVERSHOOT = 0.5
+
+
+def check_box(box, height, width):
+    """Looks at one box and clips it to its image.
+
+    Args:
+        box: Four numbers `(x1, y1, x2, y2)` in pixels.
+        height: Number, height of the image in pixels.
+        width: Number, width of the image in pixels.
+
+    Returns:
+        A tuple `(box, kind)`: the clipped box, or `None` when it has to be skipped, and the kind
+        of problem found (see `Problems`), or `None`.
+    """
+    x1, y1, x2, y2 = map(float, box)
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None, "not_finite"
+    if x2 < x1 or y2 < y1:
+        return None, "negative_size"
+    if x2 == x1 or y2 == y1:
+        return None, "zero_area"
+    clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        return None, "outside"
+    overshoot = max(map(abs, (a - b for a, b in zip(clipped, (x1, y1, x2, y2)))))
+    return clipped, "clipped" if overshoot > _VISIBLE_OVERSHOOT else None
+
+
+def read_size(path, byte_range=None):
+    """Returns `(height, width)` of an image file from its header, or `None` if it has none."""
+    try:
+        if byte_range is None:
+            with open(path, "rb") as file:
+                return image_size(file)[0]
+        return image_size(read_bytes(path, byte_range))[0]
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def check_image_count(problems, max_bad_images, place):
+    """Refuses a data set with more unusable images than allowed.
+
+    Args:
+        problems: The `Problems` found so far.
+        max_bad_images: Integer, how many images may be left out.
+        place: String, the data set in the message.
+
+    Raises:
+        DataError: Listing the first ten and the count.
+    """
+    problems.refuse(
+        f"{place} has unusable images (allow leaving them out with `max_bad_images`)",
+        ("missing_image", "undecodable_image", "missing_annotation", "malformed_annotation"),
+        allowed=max_bad_images,
+    )
+
+
+def verify_images(dataset, decode=False):
+    """Opens every image of a data set and compares its size with the annotation.
+
+    Args:
+        dataset: A `DetectionDataset`.
+        decode: Boolean. False reads the headers only, which is fast but does not see truncated
+            files; True decodes every image.
+
+    Returns:
+        `Problems` with the kinds `"missing_image"`, `"undecodable_image"` and
+        `"size_mismatch"`.
+    """
+    problems = Problems()
+    for record in dataset.records:
+        if not os.path.isfile(record.image_path):
+            problems.add("missing_image", record.where, f"image id {record.image_id!r}")
+            continue
+        kind, detail = _verify(record, decode)
+        if kind is not None:
+            problems.add(kind, record.where, f"image id {record.image_id!r}: {detail}")
+    return problems
+
+
+def _verify(record, decode):
+    try:
+        data = read_bytes(record.image_path, record.byte_range)
+        size, turned = image_size(data)
+        if decode:
+            decode_image(data, record.where)
+    except DataError as error:
+        return "undecodable_image", error
+    except (OSError, SyntaxError, ValueError) as error:
+        return "undecodable_image", error
+    wanted = (record.height, record.width)
+    if wanted not in (size, size[::-1] if turned else size):
+        found = f"{size[1]} x {size[0]} in the file, {wanted[1]} x {wanted[0]} annotated"
+        return "size_mismatch", found
+    return None, None

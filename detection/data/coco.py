@@ -1,0 +1,183 @@
+"""Reading annotations in COCO's JSON format."""
+
+import json
+import os
+
+from detection.data.checks import check_box, check_image_count, read_size
+from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.problems import DataError, Problems
+
+
+def load_coco(images_dir, annotations_file, name=None, max_bad_images=0):
+    """Reads a data set in COCO's format.
+
+    Categories are sorted by their id and numbered from 0; the original ids stay in
+    `dataset.categories`. Crowd boxes are kept and marked. Images without annotations are kept.
+    Boxes that cannot be used are skipped or clipped and counted in `dataset.problems`.
+
+    Args:
+        images_dir: String or path, the folder that the file names are relative to.
+        annotations_file: String or path of the JSON file.
+        name: Optional string, the name of the data set. Defaults to the name of the JSON file.
+        max_bad_images: Integer, how many missing images to leave out before refusing.
+
+    Returns:
+        A `DetectionDataset`.
+
+    Raises:
+        FileNotFoundError: If the annotation file or the folder does not exist.
+        DataError: If the file is not COCO JSON or more images are missing than allowed.
+
+    Reference:
+        - [COCO data format](https://cocodataset.org/#format-data)
+
+    Example:
+
+    ```python
+    dataset = load_coco("coco/val2017", "coco/annotations/instances_val2017.json")
+    print(dataset.summary())
+    ```
+    """
+    images_dir, annotations_file = os.fspath(images_dir), os.fspath(annotations_file)
+    if not os.path.isdir(images_dir):
+        raise FileNotFoundError(
+            f"`images_dir` must be an existing folder. Received: images_dir={images_dir}"
+        )
+    content = _read_json(annotations_file)
+    categories = _categories(content["categories"], annotations_file)
+    class_of = {category.id: index for index, category in enumerate(categories)}
+    images = _images(content["images"], annotations_file)
+    problems = Problems()
+    annotations_of = _group(content.get("annotations", []), images, problems, annotations_file)
+    records = []
+    for image_id, image in images.items():
+        path = os.path.join(images_dir, image["file_name"])
+        if not os.path.isfile(path):
+            problems.add("missing_image", path, f"image id {image_id!r}")
+            continue
+        size = _size(image, path, image_id, problems)
+        if size is None:
+            continue
+        found = annotations_of.get(image_id, ())
+        records.append(_record(path, image_id, size, found, class_of, problems))
+    check_image_count(problems, max_bad_images, annotations_file)
+    name = name or os.path.splitext(os.path.basename(annotations_file))[0]
+    return DetectionDataset(name, categories, records, problems)
+
+
+def _read_json(path):
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"`annotations_file` must be an existing JSON file. Received: annotations_file={path}"
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}.") from error
+    wanted = ("images", "categories")
+    lists = isinstance(content, dict) and all(isinstance(content.get(k), list) for k in wanted)
+    if not lists or not isinstance(content.get("annotations", []), list):
+        found = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise DataError(
+            f"{path} is not in COCO's format: it needs the lists 'images', 'annotations' and "
+            f"'categories'. Found: {found}"
+        )
+    return content
+
+
+def _categories(entries, path):
+    faults, categories = [], {}
+    for position, entry in enumerate(entries):
+        valid = isinstance(entry, dict) and isinstance(entry.get("id"), int)
+        if not valid or not isinstance(entry.get("name"), str):
+            faults.append(f"categories[{position}] needs an integer 'id' and a 'name': {entry}")
+        elif entry["id"] in categories:
+            faults.append(f"categories[{position}] repeats the id {entry['id']}")
+        else:
+            categories[entry["id"]] = Category(entry["id"], entry["name"])
+    if not entries:
+        faults.append("the list of categories is empty")
+    _refuse(path, faults)
+    return [categories[category_id] for category_id in sorted(categories)]
+
+
+def _images(entries, path):
+    faults, images = [], {}
+    for position, entry in enumerate(entries):
+        valid = isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
+        if not valid or not isinstance(entry.get("file_name"), str):
+            faults.append(f"images[{position}] needs an 'id' and a 'file_name': {entry}")
+        elif entry["id"] in images:
+            faults.append(f"images[{position}] repeats the id {entry['id']!r}")
+        else:
+            images[entry["id"]] = entry
+    _refuse(path, faults)
+    return images
+
+
+def _group(entries, images, problems, path):
+    """Annotations by image id; those of unknown images are counted."""
+    groups = {}
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            problems.add("malformed_box", f"{path}, annotations[{position}]", entry)
+        elif _key(entry, "image_id") not in images:
+            detail = f"image id {entry.get('image_id')!r}"
+            problems.add("unknown_image", _where(path, entry, position), detail)
+        else:
+            groups.setdefault(entry["image_id"], []).append((position, entry))
+    return groups
+
+
+def _size(image, path, image_id, problems):
+    size = (image.get("height"), image.get("width"))
+    if all(isinstance(side, int) and side > 0 for side in size):
+        return size
+    problems.add("unknown_size", path, f"image id {image_id!r}")
+    size = read_size(path)
+    if size is None:
+        problems.add("undecodable_image", path, f"image id {image_id!r}")
+    return size
+
+
+def _record(path, image_id, size, entries, class_of, problems):
+    boxes, classes, crowds, areas = [], [], [], []
+    for position, entry in entries:
+        where = _where(f"{path}, image {image_id!r}", entry, position)
+        if _key(entry, "category_id") not in class_of:
+            problems.add("unknown_category", where, f"category id {entry.get('category_id')!r}")
+            continue
+        try:
+            x, y, width, height = map(float, entry["bbox"])
+        except (KeyError, TypeError, ValueError):
+            problems.add("malformed_box", where, f"bbox {entry.get('bbox')!r}")
+            continue
+        box, kind = check_box((x, y, x + width, y + height), *size)
+        if kind is not None:
+            problems.add(kind, where, f"bbox {entry['bbox']}, image {size[1]} x {size[0]}")
+        if box is None:
+            continue
+        boxes.append(box)
+        classes.append(class_of[entry["category_id"]])
+        crowds.append(bool(entry.get("iscrowd", 0)))
+        area = entry.get("area")
+        box_area = (box[2] - box[0]) * (box[3] - box[1])
+        areas.append(area if isinstance(area, int | float) and area > 0 else box_area)
+    return Record(path, image_id, *size, boxes, classes, crowds, None, areas)
+
+
+def _key(entry, name):
+    value = entry.get(name)
+    return value if isinstance(value, int | str) else None
+
+
+def _where(place, entry, position):
+    return f"{place}, annotation {entry.get('id', f'at position {position}')}"
+
+
+def _refuse(path, faults):
+    if faults:
+        lines = [f"{path} is not in COCO's format: {len(faults)} faults."]
+        lines += [f"  - {fault}" for fault in faults[:10]]
+        raise DataError("\n".join(lines))

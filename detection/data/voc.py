@@ -1,0 +1,205 @@
+"""Reading annotations in Pascal VOC's layout: one XML file for each image."""
+
+import collections
+import glob
+import os
+
+import defusedxml.ElementTree as ElementTree
+from defusedxml import DefusedXmlException
+
+from detection.data.checks import check_box, check_image_count, read_size
+from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.problems import DataError, Problems
+
+VOC_CLASSES = tuple(
+    [
+        "aeroplane",
+        "bicycle",
+        "bird",
+        "boat",
+        "bottle",
+        "bus",
+        "car",
+        "cat",
+        "chair",
+        "cow",
+        "diningtable",
+        "dog",
+        "horse",
+        "motorbike",
+        "person",
+        "pottedplant",
+        "sheep",
+        "sofa",
+        "train",
+        "tvmonitor",
+    ]
+)
+
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".bmp", ".webp")
+
+
+def load_voc(root, split, classes=None, keep_difficult=True, name=None, max_bad_images=0):
+    """Reads a data set in the layout of Pascal VOC.
+
+    `root` holds `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/<split>.txt`. The corners
+    in the XML count pixels from 1 and include the last one: 1 is subtracted from `xmin` and
+    `ymin` only. Image ids are the names in the split file.
+
+    Args:
+        root: String or path of the folder, e.g. `"VOCdevkit/VOC2007"`.
+        split: String, the name of a split file without its extension, e.g. `"trainval"`.
+        classes: Optional sequence of class names in the wanted order; objects of other classes
+            are counted in `dataset.problems`. By default the names found in all files of
+            `Annotations` (not only in the split, so that every split gets the same classes): the
+            20 of Pascal VOC in their own order if there are no others, else sorted by name.
+        keep_difficult: Boolean, whether to keep objects marked as difficult. They are flagged in
+            either case for evaluation: with False they are left out altogether.
+        name: Optional string, the name of the data set.
+        max_bad_images: Integer, how many images whose file or annotation is missing or malformed
+            to leave out before refusing.
+
+    Returns:
+        A `DetectionDataset`. Category ids count from 1.
+
+    Raises:
+        FileNotFoundError: If a folder or the split file does not exist.
+        DataError: If the split is empty or more images are unusable than allowed.
+
+    Reference:
+        - [The PASCAL Visual Object Classes Challenge](http://host.robots.ox.ac.uk/pascal/VOC/)
+
+    Example:
+
+    ```python
+    dataset = load_voc("VOCdevkit/VOC2007", "trainval")
+    dataset.class_names[:3]      # ("aeroplane", "bicycle", "bird")
+    ```
+    """
+    root = os.fspath(root)
+    names = _read_split(root, split)
+    if classes is None:
+        classes = _find_classes(root)
+    class_of = {class_name: index for index, class_name in enumerate(classes)}
+    problems, records = Problems(), []
+    for image_name in names:
+        path = _find_image(root, image_name)
+        if path is None:
+            folder = os.path.join(root, "JPEGImages", image_name)
+            problems.add("missing_image", f"{folder}.jpg", f"image id {image_name!r}")
+            continue
+        xml_path = os.path.join(root, "Annotations", f"{image_name}.xml")
+        tree = _read_xml(xml_path, image_name, problems)
+        if tree is None:
+            continue
+        size = _size(tree, path, image_name, problems)
+        if size is not None:
+            entries = _objects(tree, xml_path, size, class_of, keep_difficult, problems)
+            records.append(Record(path, image_name, *size, *entries))
+    check_image_count(problems, max_bad_images, f"{root}, split {split!r},")
+    categories = [Category(index + 1, class_name) for index, class_name in enumerate(classes)]
+    name = name or f"{os.path.basename(os.path.normpath(root))}_{split}"
+    return DetectionDataset(name, categories, records, problems)
+
+
+def _read_split(root, split):
+    for folder in ("Annotations", "JPEGImages"):
+        if not os.path.isdir(os.path.join(root, folder)):
+            raise FileNotFoundError(
+                f"`root` must hold the folders Annotations and JPEGImages; {folder} is missing. "
+                f"Received: root={root}"
+            )
+    path = os.path.join(root, "ImageSets", "Main", f"{split}.txt")
+    if not os.path.isfile(path):
+        found = glob.glob(os.path.join(root, "ImageSets", "Main", "*.txt"))
+        splits = sorted(os.path.splitext(os.path.basename(file))[0] for file in found)
+        raise FileNotFoundError(
+            f"The split file {path} does not exist; splits here: {splits}. "
+            f"Received: split={split!r}"
+        )
+    with open(path, encoding="utf-8") as file:
+        # The files of single classes ("dog_train.txt") have a second column of -1, 0, 1.
+        names = [line.split()[0] for line in file if line.strip()]
+    if not names:
+        raise DataError(f"The split file {path} names no image.")
+    repeated = [image_name for image_name, n in collections.Counter(names).items() if n > 1]
+    if repeated:
+        raise DataError(f"The split file {path} names images more than once: {repeated[:10]}")
+    return names
+
+
+def _find_classes(root):
+    found = set()
+    for path in glob.glob(os.path.join(glob.escape(root), "Annotations", "*.xml")):
+        tree = _read_xml(path, "", Problems())
+        if tree is not None:
+            found |= {(entry.findtext("name") or "").strip() for entry in tree.iter("object")}
+    found.discard("")
+    if not found:
+        raise DataError(f"No object with a name in {os.path.join(root, 'Annotations')}/*.xml.")
+    return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
+
+
+def _find_image(root, image_name):
+    stem = os.path.join(root, "JPEGImages", image_name)
+    return next((stem + end for end in _EXTENSIONS if os.path.isfile(stem + end)), None)
+
+
+def _read_xml(path, image_name, problems):
+    if not os.path.isfile(path):
+        problems.add("missing_annotation", path, f"image id {image_name!r}")
+        return None
+    try:
+        return ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+        problems.add("malformed_annotation", path, f"image id {image_name!r}: {error}")
+        return None
+
+
+def _size(tree, path, image_name, problems):
+    try:
+        size = (int(tree.findtext("size/height")), int(tree.findtext("size/width")))
+    except (TypeError, ValueError):
+        size = (0, 0)
+    if min(size) > 0:
+        return size
+    problems.add("unknown_size", path, f"image id {image_name!r}")
+    size = read_size(path)
+    if size is None:
+        problems.add("undecodable_image", path, f"image id {image_name!r}")
+    return size
+
+
+def _objects(tree, path, size, class_of, keep_difficult, problems):
+    boxes, classes, crowds, flags = [], [], [], []
+    for position, entry in enumerate(tree.findall("object")):
+        where = f"{path}, object {position}"
+        class_name = (entry.findtext("name") or "").strip()
+        if class_name not in class_of:
+            problems.add("unknown_category", where, f"name {class_name!r}")
+            continue
+        texts = [entry.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+        try:
+            corners = [float(text) for text in texts]
+        except (TypeError, ValueError):
+            problems.add("malformed_box", where, f"bndbox {texts}")
+            continue
+        box, kind = _check_corners(corners, size)
+        if kind is not None:
+            problems.add(kind, where, f"{class_name} bndbox {texts}, image {size[1]} x {size[0]}")
+        difficult = (entry.findtext("difficult") or "0").strip() == "1"
+        if box is None or (difficult and not keep_difficult):
+            continue
+        boxes.append(box)
+        classes.append(class_of[class_name])
+        crowds.append(False)
+        flags.append(difficult)
+    return boxes, classes, crowds, flags
+
+
+def _check_corners(corners, size):
+    xmin, ymin, xmax, ymax = corners
+    if xmin == xmax or ymin == ymax:
+        # To the letter a box of one pixel; in practice a slip of the annotation tool.
+        return None, "zero_area"
+    return check_box((xmin - 1, ymin - 1, xmax, ymax), *size)
