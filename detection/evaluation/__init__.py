@@ -1,0 +1,19 @@
+"""Evaluation of detections; knows neither the model nor the data readers."""
+
+from detection.evaluation.coco import evaluate_coco
+from detection.evaluation.confusion import confusion_matrix
+from detection.evaluation.report import evaluate, summary_table, write_metrics, write_results
+from detection.evaluation.results import to_coco_results
+from detection.evaluation.voc import evaluate_voc, voc_average_precision
+
+__all__ = [
+    "confusion_matrix",
+    "evaluate",
+    "evaluate_coco",
+    "evaluate_voc",
+    "summary_table",
+    "to_coco_results",
+    "voc_average_precision",
+    "write_metrics",
+    "write_results",
+]
