@@ -1,0 +1,118 @@
+"""Feature maps of a network by name, and freezing."""
+
+import re
+
+import keras
+
+from keras_resnet.normalization import BatchNormalization
+from keras_resnet.stem import Stem
+
+_STAGE = re.compile(r"stage(\d+)_block(\d+)")
+
+
+def feature_info(backbone):
+    """Return channels and stride of every feature map of a network.
+
+    Args:
+        backbone: a `ResNet`, or a `keras.Model` built on one's layers.
+
+    Returns:
+        Dict from name ("C2", "C3", …) to `{"channels": int, "stride": int}`, finest first.
+
+    Example:
+
+    >>> keras_resnet.feature_info(keras_resnet.ResNet18(include_top=False))["C3"]
+    {'channels': 128, 'stride': 8}
+    """
+    stride = 1
+    info = {}
+    for layer in backbone.layers:
+        if isinstance(layer, Stem):
+            stride *= layer.total_stride
+        elif match := _STAGE.fullmatch(layer.name):
+            stride *= layer.stride
+            channels = layer.filters * layer.expansion
+            info[f"C{match[1]}"] = {"channels": channels, "stride": stride}
+    return info
+
+
+def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
+    """Create the model that maps images to the named feature maps of a network.
+
+    "Ck" is the output of stage k (conv2_x … conv5_x in table 1 of the paper). The new model shares
+    the layers and weights of `backbone`; layers after the last feature map are left out.
+
+    Args:
+        backbone: a `ResNet`, or a `keras.Model` built on one's layers.
+        names: tuple of names among those of `feature_info(backbone)`.
+
+    Returns:
+        `keras.Model` from images `[B, H, W, 3]` to a dict from name to feature map.
+
+    Raises:
+        ValueError: for an empty `names` or a name that the network does not have.
+
+    Example:
+
+    >>> backbone = keras_resnet.ResNet18(include_top=False)
+    >>> features = keras_resnet.feature_extractor(backbone, ("C4", "C5"))
+    >>> features(np.zeros((1, 64, 64, 3), "float32"))["C4"].shape
+    (1, 4, 4, 256)
+    """
+    last = _last_layers(backbone)
+    unknown = [name for name in names if name not in last]
+    if unknown or not names:
+        raise ValueError(
+            f"The feature maps of {backbone.name!r} are {', '.join(last)}; name at least one of "
+            f"them. Received: names={tuple(names)}"
+        )
+    outputs = {name: last[name].output for name in names}
+    return keras.Model(backbone.input, outputs, name=f"{backbone.name}_features")
+
+
+def freeze(model, up_to="C2", norms=True):
+    """Freeze the first layers of a network, and its batch norms, for fine-tuning.
+
+    Frozen norms normalize by their moving statistics, which stay as they are. Compile the model
+    after this call; a model compiled before keeps training what it trained.
+
+    Args:
+        model: a `ResNet`, or a `keras.Model` built on one's layers.
+        up_to: the last frozen part: `"stem"`, `"C2"` (stem and stage 2), `"C3"`, …, or None for
+            no part.
+        norms: bool, freeze every batch norm of the whole model.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: if the model has no part of that name.
+
+    Example:
+
+    >>> model = keras_resnet.freeze(keras_resnet.ResNet18(), up_to="stem", norms=False)
+    >>> model.get_layer("stem").trainable
+    False
+    """
+    stages = {"stem": 1, **{name: int(name[1:]) for name in _last_layers(model)}}
+    if up_to is not None and up_to not in stages:
+        raise ValueError(
+            f"`up_to` must be None or one of {', '.join(map(repr, stages))}. "
+            f"Received: up_to={up_to!r}"
+        )
+    for layer in model.layers:
+        match = _STAGE.fullmatch(layer.name)
+        stage = 1 if isinstance(layer, Stem) else int(match[1]) if match else None
+        if up_to is not None and stage is not None and stage <= stages[up_to]:
+            layer.trainable = False
+    if norms:
+        for layer in model._flatten_layers(include_self=False):
+            if isinstance(layer, BatchNormalization):
+                layer.trainable = False
+    return model
+
+
+def _last_layers(model):
+    """Return the last layer of each stage by the name of its feature map."""
+    matches = ((_STAGE.fullmatch(layer.name), layer) for layer in model.layers)
+    return {f"C{match[1]}": layer for match, layer in matches if match}

@@ -1,0 +1,260 @@
+"""Normalization layers: batch (fused where the backend can), frozen batch, group."""
+
+import keras
+from keras import ops
+
+from keras_resnet._arguments import channel_axis, choose
+
+MOMENTUM = 0.9
+EPSILON = 1e-5
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalization that keeps 16-bit activations in 16 bits and computes in float32.
+
+    On TensorFlow one fused operation does the work, in training and inference, forward and
+    backward; elsewhere, and for `channels_first` on a TensorFlow without GPU, the plain formula
+    does. Statistics, gamma and beta are always float32 (float64 under a float64 policy).
+
+    As in torch, the batch is normalized by its biased variance while the moving variance is
+    updated with the unbiased one (divided by n - 1). `trainable = False` means inference mode:
+    the moving statistics are used and stay as they are, whatever `training` says.
+
+    Args:
+        axis: int, axis of the channels; -1 or 1.
+        momentum: float, share of the old moving statistics kept in a step (torch's 0.1 is 0.9).
+        epsilon: float ≥ 0, added to the variance.
+        gamma_initializer: initializer of the scale; `"zeros"` for the last norm of a block.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: tensor `[B, H, W, C]`, or `[B, C, H, W]` with `axis=1`, floating.
+        training: bool; True normalizes by the batch and updates the moving statistics.
+
+    Returns:
+        Tensor of the shape of `inputs` and of the compute dtype.
+
+    Reference:
+        [Ioffe and Szegedy, 2015, section 3](https://arxiv.org/abs/1502.03167)
+
+    Example:
+
+    >>> layer = keras_resnet.normalization.BatchNormalization()
+    >>> layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape
+    (2, 4, 4, 3)
+    """
+
+    def __init__(
+        self, axis=-1, momentum=MOMENTUM, epsilon=EPSILON, gamma_initializer="ones", **kwargs
+    ):
+        super().__init__(**kwargs)
+        if axis not in (-1, 1, 3):
+            raise ValueError(f"The channels must be on axis -1 or 1. Received: axis={axis}")
+        if not 0.0 <= momentum <= 1.0:
+            raise ValueError(f"`momentum` must be in [0, 1]. Received: momentum={momentum}")
+        if epsilon < 0:
+            raise ValueError(f"`epsilon` must not be negative. Received: epsilon={epsilon}")
+        self.axis = -1 if axis == 3 else axis
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+
+    # The frozen form sets this to False.
+    _affine_is_trainable = True
+
+    def build(self, input_shape):
+        channels = input_shape[self.axis]
+        if channels is None:
+            raise ValueError(
+                "The number of channels must be known to build the layer. "
+                f"Received: input_shape={input_shape}"
+            )
+        dtype = "float64" if self.variable_dtype == "float64" else "float32"
+        shared = {"shape": (channels,), "dtype": dtype, "autocast": False}
+        affine = {**shared, "trainable": self._affine_is_trainable}
+        # Replicas average their statistics, which are updated from each one's own batch.
+        moving = {**shared, "trainable": False, "aggregation": "mean"}
+        self.gamma = self.add_weight(name="gamma", initializer=self.gamma_initializer, **affine)
+        self.beta = self.add_weight(name="beta", initializer="zeros", **affine)
+        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **moving)
+        self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **moving)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={self.axis: channels})
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def call(self, inputs, training=False):
+        by_batch = bool(training) and self.trainable and self._affine_is_trainable
+        normalize = _fused if _can_fuse(inputs, self.axis) else _plain
+        outputs, mean, variance = normalize(
+            inputs,
+            self.gamma,
+            self.beta,
+            None if by_batch else (self.moving_mean, self.moving_variance),
+            self.epsilon,
+            self.axis,
+        )
+        if by_batch:
+            keep = self.momentum
+            self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
+            self.moving_variance.assign(self.moving_variance * keep + variance * (1.0 - keep))
+        return outputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class FrozenBatchNormalization(BatchNormalization):
+    """Batch normalization whose statistics, scale and offset never change.
+
+    For fine-tuning pretrained networks with few images per step, as detectors do. All four
+    weights are non-trainable, and unlike `trainable = False` this survives `model.trainable =
+    True`. Its weights have the names and order of `BatchNormalization`, so files fit both.
+
+    Args:
+        axis, epsilon, gamma_initializer, **kwargs: as in `BatchNormalization`.
+
+    Example:
+
+    >>> layer = keras_resnet.normalization.FrozenBatchNormalization()
+    >>> _ = layer(np.ones((2, 4, 4, 3), "float32"), training=True)
+    >>> len(layer.trainable_weights)
+    0
+    """
+
+    _affine_is_trainable = False
+
+    def __init__(self, axis=-1, epsilon=EPSILON, gamma_initializer="ones", **kwargs):
+        super().__init__(axis=axis, epsilon=epsilon, gamma_initializer=gamma_initializer, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["momentum"]
+        return config
+
+
+def make_norm(norm, zero_gamma=False, data_format=None, **kwargs):
+    """Create the normalization layer that `norm` describes.
+
+    Args:
+        norm: `"batch"`, `"frozen"`, `"group"`, or a dict with the key `"kind"` and options:
+            `momentum` and `epsilon` for batch, `epsilon` for frozen, `groups` (default 32) and
+            `epsilon` for group.
+        zero_gamma: bool, start the scale at zero (the last norm of a residual branch).
+        data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
+        **kwargs: `name` and `dtype` of the layer.
+
+    Returns:
+        A Keras layer.
+
+    Raises:
+        ValueError: for an unknown kind or option.
+
+    Example:
+
+    >>> make_norm({"kind": "group", "groups": 8}).groups
+    8
+    """
+    kind, options = _parse(norm)
+    layer_class, defaults = NORMS[kind]
+    return layer_class(
+        axis=channel_axis(data_format or keras.config.image_data_format()),
+        gamma_initializer="zeros" if zero_gamma else "ones",
+        **{**defaults, **options},
+        **kwargs,
+    )
+
+
+# kind: (layer, options with their defaults)
+NORMS = {
+    "batch": (BatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
+    "frozen": (FrozenBatchNormalization, {"epsilon": EPSILON}),
+    "group": (keras.layers.GroupNormalization, {"groups": 32, "epsilon": EPSILON}),
+}
+
+
+def _parse(norm):
+    """Split `norm` into its kind and a dict of options, refusing unknown ones."""
+    options = dict(norm) if isinstance(norm, dict) else {"kind": norm}
+    kind = choose("norm", options.pop("kind", None), tuple(NORMS))
+    for option in options:
+        choose(f"option of norm {kind!r}", option, tuple(NORMS[kind][1]))
+    return kind, options
+
+
+def _can_fuse(inputs, axis):
+    """Tell whether TensorFlow's fused operation can run on `inputs`."""
+    if keras.config.backend() != "tensorflow":
+        return False
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    if axis == -1 and dtype in ("float32", "bfloat16"):
+        return True
+    if dtype not in ("float32", "bfloat16", "float16"):
+        return False
+    import tensorflow as tf
+
+    # The CPU kernels want channels last and know no float16.
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def _fused(inputs, gamma, beta, moving, epsilon, axis):
+    """Normalize by TensorFlow's fused operation.
+
+    The raw operation, because the public wrapper raises `epsilon` to 1.001e-5.
+
+    Args and returns as `_plain`.
+    """
+    import tensorflow as tf
+
+    mean, variance = ([], []) if moving is None else moving
+    result = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=tf.convert_to_tensor(gamma),
+        offset=tf.convert_to_tensor(beta),
+        mean=tf.convert_to_tensor(mean, "float32"),
+        variance=tf.convert_to_tensor(variance, "float32"),
+        epsilon=epsilon,
+        data_format="NHWC" if axis == -1 else "NCHW",
+        is_training=moving is None,
+    )
+    return result.y, result.batch_mean, result.batch_variance
+
+
+def _plain(inputs, gamma, beta, moving, epsilon, axis):
+    """Normalize by the formula, in at least float32.
+
+    Args:
+        inputs: tensor, 4-d.
+        gamma, beta: tensors `[C]`.
+        moving: (mean, variance), tensors `[C]`, to normalize by; None for those of the batch.
+        epsilon: float.
+        axis: int, axis of the channels.
+
+    Returns:
+        (outputs in the dtype of `inputs`, mean used, variance used). For the batch the returned
+        variance is the unbiased one.
+    """
+    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    x = ops.cast(inputs, dtype)
+    shape = (1, 1, 1, -1) if axis == -1 else (1, -1, 1, 1)
+    if moving is None:
+        over = (0, 1, 2) if axis == -1 else (0, 2, 3)
+        mean = ops.mean(x, axis=over)
+        variance = ops.mean(ops.square(x - ops.reshape(mean, shape)), axis=over)
+        size = ops.shape(x)
+        count = ops.cast(size[over[0]] * size[over[1]] * size[over[2]], dtype)
+        returned_variance = variance * (count / ops.maximum(count - 1.0, 1.0))
+    else:
+        mean, variance = (ops.convert_to_tensor(m) for m in moving)
+        returned_variance = variance
+    scale = gamma * ops.rsqrt(variance + epsilon)
+    outputs = (x - ops.reshape(mean, shape)) * ops.reshape(scale, shape) + ops.reshape(beta, shape)
+    return ops.cast(outputs, inputs.dtype), mean, returned_variance
