@@ -2,7 +2,30 @@
 
 from detection.data.checks import verify_images
 from detection.data.coco import load_coco
+from detection.data.config import DataPipelineConfig
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.plan import BatchPlan
 from detection.data.problems import DataError, Problems
 from detection.data.shapes import load_shapes, make_shapes
+from detection.data.sources import load_dataset, make_batches, numpy_batches
+from detection.data.transforms import prepare_image
 from detection.data.voc import load_voc
+
+__all__ = [
+    "BatchPlan",
+    "Category",
+    "DataError",
+    "DataPipelineConfig",
+    "DetectionDataset",
+    "Problems",
+    "Record",
+    "load_coco",
+    "load_dataset",
+    "load_shapes",
+    "load_voc",
+    "make_batches",
+    "make_shapes",
+    "numpy_batches",
+    "prepare_image",
+    "verify_images",
+]

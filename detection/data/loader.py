@@ -1,0 +1,104 @@
+"""The input pipeline without TensorFlow: Keras' PyDataset, Pillow and NumPy."""
+
+import os
+
+import keras
+import numpy as np
+
+from detection.data.examples import empty_targets, make_cache, make_targets
+from detection.data.plan import BatchPlan
+from detection.data.transforms import (
+    flip_image,
+    jitter_colour,
+    pad_image,
+    resize_bilinear,
+    to_dtype,
+)
+
+
+class PyDatasetLoader(keras.utils.PyDataset):
+    """Batches of a data set as a `keras.utils.PyDataset`.
+
+    The same plan, the same batches and the same position as `tf_pipeline`, for backends and
+    machines without TensorFlow. Item `k` is a function of `k` alone; threads read ahead.
+
+    Args:
+        dataset: A `DetectionDataset`.
+        config: A `DataPipelineConfig`.
+        training: Boolean, whether to shuffle and augment.
+        start_epoch: Integer, the first epoch.
+        start_batch: Integer, the first batch of the first epoch.
+        endless: Boolean, whether item `steps_per_epoch` is the first batch of the next epoch, and
+            so on. Defaults to `training`. Otherwise the loader has one epoch, and in training
+            moves to the next one when Keras calls `on_epoch_end`.
+
+    Returns (by index):
+        A pair `(x, y)` of dicts of NumPy arrays as described at `tf_pipeline`.
+
+    Raises:
+        ValueError: If the start lies outside the epoch.
+
+    Example:
+
+    ```python
+    batches = PyDatasetLoader(dataset, DataPipelineConfig(batch_size=4), training=True)
+    model.fit(batches, steps_per_epoch=batches.steps_per_epoch, epochs=12)
+    ```
+    """
+
+    def __init__(self, dataset, config, training, start_epoch=0, start_batch=0, endless=None):
+        workers = config.workers or max(2, os.cpu_count() or 1)
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=2 * workers)
+        self.plan = BatchPlan(dataset, config, training)
+        self.plan.check_start(start_epoch, start_batch)
+        self.steps_per_epoch = self.plan.steps_per_epoch
+        self._dataset = dataset
+        self._cache = make_cache(dataset, config, training)
+        self._endless = training if endless is None else endless
+        self._epoch = start_epoch
+        self._start_batch = start_batch
+
+    @property
+    def num_batches(self):
+        """Number of batches that Keras takes in an epoch; `None` when endless."""
+        return None if self._endless else self.steps_per_epoch - self._start_batch
+
+    def __len__(self):
+        return self.steps_per_epoch - self._start_batch
+
+    def on_epoch_end(self):
+        """Moves to the next epoch where the end of an epoch is the end of the loader."""
+        if not self._endless and self.plan.training:
+            self._epoch += 1
+            self._start_batch = 0
+
+    def __getitem__(self, index):
+        if index < 0 or (not self._endless and index >= len(self)):
+            raise IndexError(f"The loader has {len(self)} batches. Received: index={index}")
+        epochs, batch = divmod(self._start_batch + index, self.steps_per_epoch)
+        epoch = self.plan.epoch(self._epoch + epochs)
+        size = self.plan.config.batch_size
+        rows = [self._row(epoch, row) for row in range(batch * size, (batch + 1) * size)]
+        x, y = zip(*rows)
+        return _stack(x), _stack(y)
+
+    def _row(self, epoch, row):
+        index, size = int(epoch.index[row]), tuple(epoch.size[row].tolist())
+        config, max_boxes = self.plan.config, self.plan.max_boxes
+        dtype = config.dtype(self.plan.training)
+        if index < 0:
+            image, targets = np.zeros((*size, 3), dtype), empty_targets(max_boxes)
+        else:
+            flips = epoch.flips[row]
+            image = to_dtype(resize_bilinear(self._cache.read(index), *size), dtype)
+            image = flip_image(image, flips)
+            if config.has_colour_jitter(self.plan.training):
+                image = to_dtype(jitter_colour(image.astype("float32"), epoch.colour[row]), dtype)
+            record = self._dataset.records[index]
+            targets = make_targets(record, index, size, flips, max_boxes)
+        image = pad_image(image, *epoch.bucket[row])
+        return {"images": image, "image_sizes": np.array(size, "int32")}, targets
+
+
+def _stack(rows):
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

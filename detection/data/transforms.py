@@ -1,0 +1,157 @@
+"""What is done to an image and its boxes, in NumPy.
+
+Nothing here is random: the factors are drawn beforehand (see `plan.py`).
+"""
+
+import numpy as np
+
+_GREY = np.array([0.299, 0.587, 0.114], "float32")
+
+
+def resized_size(height, width, min_side, max_side):
+    """The size at which the shorter side is `min_side` and the longer at most `max_side`.
+
+    Args:
+        height: Integer or array, height in pixels.
+        width: Integer or array, width in pixels.
+        min_side: Number or array, wanted length of the shorter side.
+        max_side: Number or array, bound of the longer side.
+
+    Returns:
+        A tuple `(height, width)` of integers, or of int32 arrays; rounded, at least 1.
+
+    Example:
+
+    ```python
+    resized_size(480, 640, 800, 1333)     # (800, 1067)
+    resized_size(300, 900, 800, 1333)     # (444, 1333)
+    ```
+    """
+    shorter, longer = np.minimum(height, width), np.maximum(height, width)
+    scale = np.minimum(min_side / shorter, max_side / longer)
+    sides = [np.maximum(np.floor(side * scale + 0.5), 1) for side in (height, width)]
+    if np.ndim(scale) == 0:
+        return int(sides[0]), int(sides[1])
+    return sides[0].astype("int32"), sides[1].astype("int32")
+
+
+def resize_bilinear(image, height, width):
+    """Bilinear resizing with half-pixel centres and without antialiasing.
+
+    The result equals `tf.image.resize(image, (height, width))`.
+
+    Args:
+        image: Array `(H, W, C)`.
+        height: Integer, new height.
+        width: Integer, new width.
+
+    Returns:
+        float32 array `(height, width, C)`.
+    """
+    image = np.asarray(image)
+    if image.shape[:2] == (height, width):
+        return image.astype("float32")
+    top, bottom, down = _neighbours(height, image.shape[0])
+    left, right, along = _neighbours(width, image.shape[1])
+    # Widths first on the needed rows: row pairs overlap when enlarging, so each is done once.
+    rows, inverse = np.unique(np.concatenate([top, bottom]), return_inverse=True)
+    image = image[rows].astype("float32")
+    first = image[:, left]
+    second = image[:, right]
+    second -= first
+    second *= along[None, :, None]
+    first += second
+    upper, lower = first[inverse[: len(top)]], first[inverse[len(top) :]]
+    lower -= upper
+    lower *= down[:, None, None]
+    upper += lower
+    return upper
+
+
+def _neighbours(new, old):
+    """Positions of the two source pixels of each new pixel, and the weight of the second."""
+    scale = np.float32(old) / np.float32(new)
+    centre = (np.arange(new, dtype="float32") + np.float32(0.5)) * scale - np.float32(0.5)
+    low = np.floor(centre)
+    first = np.maximum(low, 0).astype("int64")
+    second = np.minimum(np.ceil(centre), old - 1).astype("int64")
+    return first, second, centre - low
+
+
+def prepare_image(image, min_side, max_side):
+    """Resizes an image for inference.
+
+    Args:
+        image: uint8 array `(H, W, 3)`.
+        min_side: Integer, wanted length of the shorter side in pixels.
+        max_side: Integer, bound of the longer side in pixels.
+
+    Returns:
+        A tuple `(image, scale)`: float32 `(H', W', 3)`, 0..255, and float32 `(2,)`, resized
+        length over original length as `(y, x)`.
+    """
+    height, width = resized_size(*image.shape[:2], min_side, max_side)
+    scale = np.array([height / image.shape[0], width / image.shape[1]], "float32")
+    return resize_bilinear(image, height, width), scale
+
+
+def transform_boxes(boxes, original_size, size, flips):
+    """Scales and mirrors boxes as their image.
+
+    Args:
+        boxes: float32 array `(N, 4)`, `(x1, y1, x2, y2)` in pixels of the original image.
+        original_size: Tuple `(height, width)` of the original image.
+        size: Tuple `(height, width)` after resizing.
+        flips: Tuple of booleans `(horizontal, vertical)`.
+
+    Returns:
+        float32 array `(N, 4)` in pixels of the resized image.
+    """
+    x_scale, y_scale = size[1] / original_size[1], size[0] / original_size[0]
+    boxes = boxes * np.array([x_scale, y_scale, x_scale, y_scale], "float32")
+    if flips[0]:
+        boxes[:, [0, 2]] = size[1] - boxes[:, [2, 0]]
+    if flips[1]:
+        boxes[:, [1, 3]] = size[0] - boxes[:, [3, 1]]
+    return boxes
+
+
+def flip_image(image, flips):
+    """Mirrors an image `(H, W, C)`: `flips` are the booleans `(horizontal, vertical)`."""
+    if flips[0]:
+        image = image[:, ::-1]
+    return image[::-1] if flips[1] else image
+
+
+def jitter_colour(image, factors):
+    """Changes brightness, contrast and saturation, in this order.
+
+    Args:
+        image: float32 array `(H, W, 3)`, 0..255.
+        factors: Three numbers; 1 changes nothing. Brightness multiplies all colours; contrast
+            multiplies their distance from the mean grey of the image; saturation that from the
+            grey of the pixel.
+
+    Returns:
+        float32 array of the same shape, clipped to 0..255.
+    """
+    brightness, contrast, saturation = (np.float32(factor) for factor in factors)
+    image = image * brightness
+    mean = np.mean(image @ _GREY, dtype="float64").astype("float32")
+    image = (image - mean) * contrast + mean
+    grey = (image @ _GREY)[..., None]
+    return np.clip((image - grey) * saturation + grey, 0, 255)
+
+
+def pad_image(image, height, width):
+    """Pads an image with zeros at the bottom and the right."""
+    padded = np.zeros((height, width, image.shape[2]), image.dtype)
+    padded[: image.shape[0], : image.shape[1]] = image
+    return padded
+
+
+def to_dtype(image, dtype):
+    """Rounds to uint8 (halves to even), or converts to float32."""
+    if image.dtype == dtype:
+        return image
+    return np.rint(image).astype(dtype) if dtype == "uint8" else image.astype(dtype)
