@@ -75,6 +75,18 @@ def test_text_is_whole_inside_the_picture(box):
     assert contains(draw(box), tag)
 
 
+@pytest.mark.parametrize("box", CORNERS)
+def test_text_stays_inside_where_many_crowd_in_a_corner(box):
+    # Each tag takes a place, and outside the picture there would be room: the last, which is
+    # drawn over the others, must still be whole.
+    alone = np.asarray(draw_detections(grey(600, 800), [[300, 200, 500, 400]], [9], [0.1]))
+    rows, columns = np.nonzero(painted(alone)[:200])
+    tag = alone[rows.min() : 200, columns.min() : columns.max() + 1]
+    scores = np.linspace(0.9, 0.1, 10)
+    crowd = draw_detections(grey(600, 800), [box] * 10, range(10), scores)
+    assert contains(np.asarray(crowd), tag)
+
+
 def test_long_name_is_shortened_to_the_picture():
     picture = draw_detections(grey(480, 200), [[20, 100, 180, 300]], ["very long name " * 10])
     tag = painted(picture)[60:100]
