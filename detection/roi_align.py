@@ -120,36 +120,60 @@ def _align(features, boxes, levels, strides, output_size, sampling_ratio, aligne
 
 
 def _gather_align(features, boxes, levels, strides, output_size, sampling_ratio, aligned):
-    """RoIAlign as a weighted sum of rows gathered from one table of all levels and images.
-
-    The terms are added one by one, so that no more than one of them is in memory.
-    """
-    dtype = features[0].dtype
+    """RoIAlign as weighted sums of rows of one table, which holds all levels and images."""
     channels = features[0].shape[-1]
-    table = ops.concatenate([ops.reshape(feature, (-1, channels)) for feature in features], axis=0)
+    # float32, because in 16 bits the gradients of overlapping boxes would not add up.
+    table = ops.concatenate(
+        [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features], axis=0
+    )
     height, width, offset, stride = _level_geometry(features, levels, strides)
-    (y_low, y_high, y_low_weight, y_high_weight) = _samples(
-        boxes[..., 1], boxes[..., 3], stride, height, output_size, sampling_ratio, aligned
-    )
-    (x_low, x_high, x_low_weight, x_high_weight) = _samples(
-        boxes[..., 0], boxes[..., 2], stride, width, output_size, sampling_ratio, aligned
-    )
-    width, offset = width[..., None], offset[..., None]
-    rows = [(offset + y_low * width, y_low_weight), (offset + y_high * width, y_high_weight)]
-    columns = [(x_low, x_low_weight), (x_high, x_high_weight)]
-    total = None
-    for row, row_weight in rows:
-        for column, column_weight in columns:
-            for i in range(sampling_ratio):
-                for j in range(sampling_ratio):
-                    row_part = slice(i, None, sampling_ratio)
-                    column_part = slice(j, None, sampling_ratio)
-                    index = row[..., row_part, None] + column[..., None, column_part]
-                    weight = row_weight[..., row_part, None] * column_weight[..., None, column_part]
-                    values = ops.cast(ops.take(table, index, axis=0), "float32")
-                    term = values * weight[..., None]
-                    total = term if total is None else total + term
-    return ops.cast(total / sampling_ratio**2, dtype)
+    grid = (output_size, sampling_ratio, aligned)
+    rows, row_weights = _taps(boxes[..., 1], boxes[..., 3], stride, height, *grid)
+    columns, column_weights = _taps(boxes[..., 0], boxes[..., 2], stride, width, *grid)
+    rows = offset[..., None, None] + rows * width[..., None, None]
+    pooled = _weighted_rows(table, rows, row_weights, columns, column_weights)
+    return ops.cast(pooled, features[0].dtype)
+
+
+def _weighted_rows(table, rows, row_weights, columns, column_weights):
+    """Sum the table's entries at `rows + columns` over the taps of every bin.
+
+    The terms are added one by one, and in the gradient one tap of the rows at a time, so that
+    memory does not grow with the square of the taps.
+
+    Args:
+        table: float32 tensor `[T, C]`.
+        rows, columns: int32 tensors `[B, N, output_size, taps]`.
+        row_weights, column_weights: float32 tensors of the same shape.
+
+    Returns:
+        float32 tensor `[B, N, output_size, output_size, C]`.
+    """
+    taps, channels, length = rows.shape[-1], table.shape[-1], ops.shape(table)[0]
+
+    @ops.custom_gradient
+    def pool(table):
+        total = 0.0
+        for i in range(taps):
+            for j in range(taps):
+                index = rows[..., :, None, i] + columns[..., None, :, j]
+                weight = row_weights[..., :, None, i] * column_weights[..., None, :, j]
+                total = total + ops.take(table, index, axis=0) * weight[..., None]
+
+        def gradient(upstream):
+            total = 0.0
+            for i in range(taps):
+                index = rows[..., :, i, None, None] + columns[..., None, :, :]
+                weight = row_weights[..., :, i, None, None] * column_weights[..., None, :, :]
+                update = upstream[..., None, :] * weight[..., None]
+                total = total + ops.segment_sum(
+                    ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), length
+                )
+            return total
+
+        return total, gradient
+
+    return pool(table)
 
 
 def _level_geometry(features, levels, strides):
@@ -171,8 +195,12 @@ def _level_geometry(features, levels, strides):
     return height, width, offset, stride
 
 
-def _samples(low, high, stride, extent, output_size, sampling_ratio, aligned):
-    """Neighbouring cells of the samples along one axis and their weights, `[B, N, samples]`."""
+def _taps(low, high, stride, extent, output_size, sampling_ratio, aligned):
+    """Cells that contribute to every bin along one axis, and their weights.
+
+    A sample lies between two cells, so a bin has `2 * sampling_ratio` taps:
+    `[B, N, output_size, 2 * sampling_ratio]`, int32 and float32.
+    """
     grid = output_size * sampling_ratio
     half_pixel = 0.5 if aligned else 0.0
     start = low / stride - half_pixel
@@ -187,8 +215,12 @@ def _samples(low, high, stride, extent, output_size, sampling_ratio, aligned):
     inside = (position >= -1.0) & (position <= limit)
     position = ops.where(inside, position, 0.0)
     position = ops.minimum(ops.maximum(position, 0.0), limit - 1.0)
-    low_cell = ops.cast(ops.floor(position), "int32")
-    high_cell = ops.minimum(low_cell + 1, extent - 1)
-    fraction = position - ops.cast(low_cell, "float32")
-    inside = ops.cast(inside, "float32")
-    return low_cell, high_cell, (1.0 - fraction) * inside, fraction * inside
+    first = ops.cast(ops.floor(position), "int32")
+    second = ops.minimum(first + 1, extent - 1)
+    fraction = position - ops.cast(first, "float32")
+    share = ops.cast(inside, "float32") / sampling_ratio
+    batch, count = ops.shape(low)[0], ops.shape(low)[1]
+    shape = (batch, count, output_size, 2 * sampling_ratio)
+    cells = ops.reshape(ops.stack([first, second], axis=-1), shape)
+    weights = ops.reshape(ops.stack([(1.0 - fraction) * share, fraction * share], axis=-1), shape)
+    return cells, weights
