@@ -138,8 +138,8 @@ def _gather_align(features, boxes, levels, strides, output_size, sampling_ratio,
 def _weighted_rows(table, rows, row_weights, columns, column_weights):
     """Sum the table's entries at `rows + columns` over the taps of every bin.
 
-    The terms are added one by one, and in the gradient one tap of the rows at a time, so that
-    memory does not grow with the square of the taps.
+    The terms are added one by one. Left to differentiate that itself, a backend would make one
+    gradient of the whole table for every term; here all terms are scattered into one.
 
     Args:
         table: float32 tensor `[T, C]`.
@@ -161,15 +161,12 @@ def _weighted_rows(table, rows, row_weights, columns, column_weights):
                 total = total + ops.take(table, index, axis=0) * weight[..., None]
 
         def gradient(upstream):
-            total = 0.0
-            for i in range(taps):
-                index = rows[..., :, i, None, None] + columns[..., None, :, :]
-                weight = row_weights[..., :, i, None, None] * column_weights[..., None, :, :]
-                update = upstream[..., None, :] * weight[..., None]
-                total = total + ops.segment_sum(
-                    ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), length
-                )
-            return total
+            index = rows[..., :, None, :, None] + columns[..., None, :, None, :]
+            weight = row_weights[..., :, None, :, None] * column_weights[..., None, :, None, :]
+            update = upstream[..., None, None, :] * weight[..., None]
+            return ops.segment_sum(
+                ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), length
+            )
 
         return total, gradient
 
