@@ -13,7 +13,7 @@ class ResidualBlock(keras.layers.Layer):
     """What the blocks share: `relu(shortcut(x) + branch(x))`.
 
     A subclass sets `expansion` (channels of the output per `filters`) and in its constructor
-    creates the convolutions and norms of the branch with `_add_unit`.
+    creates the convolutions and norms of the branch with `_make_unit`, listed in `units`.
     """
 
     expansion = 1
@@ -65,13 +65,14 @@ class ResidualBlock(keras.layers.Layer):
         zero_gamma = last and self.zero_init_residual
         return conv, make_norm(self.norm_options, zero_gamma, name=f"norm{number}", **shared)
 
-    def _units(self):
-        """Return the (convolution, norm) pairs of the branch, in order."""
+    @property
+    def units(self):
+        """The (convolution, norm) pairs of the branch, in order."""
         raise NotImplementedError
 
     def build(self, input_shape):
         shape = input_shape
-        for conv, norm in self._units():
+        for conv, norm in self.units:
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
             norm.build(shape)
@@ -101,7 +102,7 @@ class ResidualBlock(keras.layers.Layer):
     def call(self, inputs, training=None):
         # Keras hands `training` on to the norms and to the dropout.
         x = inputs
-        for i, (conv, norm) in enumerate(self._units()):
+        for i, (conv, norm) in enumerate(self.units):
             x = norm(conv(ops.relu(x) if i else x))
         if self.drop is not None:
             x = self.drop(x)
@@ -160,7 +161,8 @@ class BasicBlock(ResidualBlock):
         self.conv1, self.norm1 = self._make_unit(1, filters, 3, stride, first_dilation)
         self.conv2, self.norm2 = self._make_unit(2, filters, 3, 1, dilation, last=True)
 
-    def _units(self):
+    @property
+    def units(self):
         return (self.conv1, self.norm1), (self.conv2, self.norm2)
 
 
@@ -204,7 +206,8 @@ class BottleneckBlock(ResidualBlock):
         self.conv2, self.norm2 = self._make_unit(2, filters, 3, strides[1], middle_dilation)
         self.conv3, self.norm3 = self._make_unit(3, filters * self.expansion, 1, last=True)
 
-    def _units(self):
+    @property
+    def units(self):
         return (self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)
 
     def get_config(self):

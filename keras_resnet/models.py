@@ -4,6 +4,8 @@ import keras
 
 from keras_resnet.blocks import BLOCKS
 from keras_resnet.resnet import ResNet, connect
+from keras_resnet.variants import VARIANTS
+from keras_resnet.weights import load_weights
 
 _DOC = """Create {name}, {summary}.
 
@@ -40,12 +42,14 @@ _DOC = """Create {name}, {summary}.
     """
 
 
-def _variant(variant, stage_blocks, block):
+def _variant(variant):
     """Return the factory of one depth."""
+    stage_blocks, block = VARIANTS[variant]
     default_name = variant.lower()
 
     def factory(
         include_top=True,
+        weights=None,
         input_tensor=None,
         input_shape=None,
         pooling=None,
@@ -76,6 +80,8 @@ def _variant(variant, stage_blocks, block):
             # A ResNet is rebuilt from its own arguments alone, which cannot hold other layers.
             sources = keras.utils.get_source_inputs(input_tensor)
             model = keras.Model(sources, connect(input_tensor, **model.architecture), name=name)
+        if weights is not None:
+            load_weights(model, weights)
         return model
 
     factory.__name__ = factory.__qualname__ = variant
@@ -94,8 +100,8 @@ def _has_history(tensor):
     return not isinstance(tensor._keras_history.operation, keras.layers.InputLayer)
 
 
-ResNet18 = _variant("ResNet18", (2, 2, 2, 2), "basic")
-ResNet34 = _variant("ResNet34", (3, 4, 6, 3), "basic")
-ResNet50 = _variant("ResNet50", (3, 4, 6, 3), "bottleneck")
-ResNet101 = _variant("ResNet101", (3, 4, 23, 3), "bottleneck")
-ResNet152 = _variant("ResNet152", (3, 8, 36, 3), "bottleneck")
+ResNet18 = _variant("ResNet18")
+ResNet34 = _variant("ResNet34")
+ResNet50 = _variant("ResNet50")
+ResNet101 = _variant("ResNet101")
+ResNet152 = _variant("ResNet152")

@@ -1,0 +1,44 @@
+"""Weights from the Hugging Face hub."""
+
+import os
+import re
+
+FILE_NAME = "model.safetensors"
+
+
+def fetch(repository):
+    """Return the local path of a repository's `model.safetensors`, downloading it if needed.
+
+    A file placed by hand at `~/.keras/keras_resnet/<owner>/<name>/model.safetensors` (under
+    `$KERAS_HOME` if set) is taken first, so that machines without network work too.
+
+    Args:
+        repository: str, `owner/name`.
+
+    Returns:
+        str.
+
+    Raises:
+        ValueError: if `repository` is not of that form.
+        OSError: if the file is neither here nor reachable; says where to place it.
+    """
+    parts = repository.split("/")
+    if len(parts) != 2 or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
+        raise ValueError(
+            f"A repository is given as 'hf://owner/name'. Received: weights='hf://{repository}'"
+        )
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+    placed = os.path.join(home, "keras_resnet", *parts, FILE_NAME)
+    if os.path.exists(placed):
+        return placed
+    import huggingface_hub
+
+    try:
+        return huggingface_hub.hf_hub_download(repository, FILE_NAME)
+    # The client's errors share no base class: connection, missing repository, offline mode.
+    except Exception as error:
+        raise OSError(
+            f"{FILE_NAME} of https://huggingface.co/{repository} is not on this machine and "
+            f"could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0]}). "
+            f"Download it elsewhere and place it at {placed}"
+        ) from error
