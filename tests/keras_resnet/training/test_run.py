@@ -1,0 +1,49 @@
+"""Run folders are never shared or overwritten."""
+
+import threading
+
+import pytest
+
+from keras_resnet.training.run import new_run_folder
+
+
+def test_numbers_follow(tmp_path):
+    root = tmp_path / "a" / "runs"
+    (root / "x2").mkdir(parents=True)
+    names = [new_run_folder(root, "x").name for _ in range(3)]
+    assert names == ["x", "x3", "x4"]
+    assert sorted(p.name for p in root.iterdir()) == ["x", "x2", "x3", "x4"]
+
+
+def test_a_file_of_that_name_is_left_alone(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    assert new_run_folder(tmp_path, "x", exist_ok=True).name == "x2"
+    assert (tmp_path / "x").read_text() == "mine"
+
+
+def test_exist_ok_returns_the_same_folder(tmp_path):
+    first = new_run_folder(tmp_path, "x")
+    (first / "results.csv").write_text("1")
+    assert new_run_folder(tmp_path, "x", exist_ok=True) == first
+    assert (first / "results.csv").read_text() == "1"
+
+
+def test_simultaneous_runs_get_different_folders(tmp_path):
+    found, barrier = [], threading.Barrier(8)
+
+    def make():
+        barrier.wait()
+        found.append(new_run_folder(tmp_path, "x"))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(set(found)) == 8
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/abs", ".hidden", "a b"])
+def test_names_that_are_no_folder_name(tmp_path, name):
+    with pytest.raises(ValueError, match="Received: name="):
+        new_run_folder(tmp_path, name)
