@@ -83,11 +83,12 @@ def build_backbone(config):
     if config.depth is not None:
         factory = getattr(keras_resnet, f"ResNet{config.depth}")
         return factory(weights=config.weights, **shared)
+    stem = config.stem if isinstance(config.stem, str) else config.stem.model_dump()
     return keras_resnet.ResNet(
         stage_blocks=config.stage_blocks,
         block=config.block,
         width=config.width,
-        stem=config.stem,
+        stem=stem,
         name="resnet",
         **shared,
     )

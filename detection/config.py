@@ -9,6 +9,14 @@ from detection.faster_rcnn import PIXEL_MEAN, PIXEL_STD
 from keras_resnet.training.config import StrictModel, load_config
 
 
+class StemConfig(StrictModel):
+    """A stem of one's own: convolution, norm, ReLU and, if asked, a 3x3 max-pool of stride 2."""
+
+    kernel_size: PositiveInt = 3
+    stride: PositiveInt = 2
+    pool: bool = True
+
+
 class BackboneConfig(StrictModel):
     """A `keras_resnet` backbone: a published depth, or stages of your own."""
 
@@ -16,7 +24,7 @@ class BackboneConfig(StrictModel):
     stage_blocks: tuple[PositiveInt, ...] | None = None
     block: Literal["basic", "bottleneck"] = "basic"
     width: PositiveInt = 64
-    stem: str = "imagenet"
+    stem: Literal["imagenet", "3x3"] | StemConfig = "imagenet"
     stride_in: Literal["3x3", "1x1"] = "3x3"
     norm: Literal["batch", "frozen", "group"] = "batch"
     zero_init_residual: bool = True

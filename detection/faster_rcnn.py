@@ -92,13 +92,21 @@ class FasterRCNN(keras.Model):
         self.loss_metrics = {name: keras.metrics.Mean(name=name) for name in LOSSES}
 
         shapes = {name: tuple(tensor.shape) for name, tensor in _outputs(backbone).items()}
-        neck.build(shapes)
         levels = neck.compute_output_shape(shapes)
-        rpn.build(levels)
-        roi_heads.build(levels[: len(roi_heads.strides)])
+        pooled = levels[: len(roi_heads.strides)]
+        for part, shape in ((neck, shapes), (rpn, levels), (roi_heads, pooled)):
+            if not part.built:  # a deserialised part is
+                part.build(shape)
         self.built = True
         # Holds for `predict` on a model that was never compiled.
         self.jit_compile = choose_jit("auto")
+
+    def compile_from_config(self, config):
+        """Compiles a reloaded model; jit is chosen anew for the machine it is on."""
+        config = keras.saving.deserialize_keras_object(config)
+        config.pop("jit_compile", None)
+        self.compile(**config)
+        self.optimizer.build(self.trainable_variables)
 
     @property
     def class_names(self):
@@ -228,7 +236,7 @@ class FasterRCNN(keras.Model):
         store["sampling_seed"] = ops.convert_to_numpy(self.seed_generator.state)
 
     def load_own_variables(self, store):
-        values = {name: store[name] for name in store}
+        values = {name: store[name] for name in store.keys()}  # noqa: SIM118
         self.seed_generator.state.assign(values.pop("sampling_seed"))
         super().load_own_variables(values)
 
