@@ -1,0 +1,189 @@
+"""Progress of training in a terminal or a log file."""
+
+import shutil
+import sys
+import textwrap
+import time
+
+import keras
+
+from keras_resnet.training.learning_rate import LearningRateReader
+
+WIDTH = 80
+BAR_SECONDS = 0.2
+
+
+class ProgressLogger(keras.callbacks.Callback):
+    """Prints epoch, step, losses, speed, learning rate and time left.
+
+    A terminal gets one line that is overwritten; anything else (a file, a pipe) gets a plain line
+    every `every_seconds`, wrapped at 80 columns. Each epoch ends with a line of all figures.
+    Losses are means since the start of the epoch. Pass `verbose=0` to `fit` beside it.
+
+    Args:
+        images_per_step: number of images in one step, for images/s; None leaves that out.
+        every_seconds: seconds between plain lines.
+        quiet: print nothing.
+        labels: dict from a log's name to a shorter one; others lose `_loss`.
+        waiting_seconds: callable giving the seconds that training has waited for data so far, if
+            the loader measures it; its share of the time is then shown.
+        stream: where to write; None is standard output.
+        clock: callable giving seconds.
+
+    Example:
+    ```python
+    model.fit(data, verbose=0, callbacks=[ProgressLogger(images_per_step=16)])
+    ```
+    """
+
+    def __init__(
+        self,
+        images_per_step=None,
+        every_seconds=30.0,
+        quiet=False,
+        labels=None,
+        waiting_seconds=None,
+        stream=None,
+        clock=time.monotonic,
+    ):
+        super().__init__()
+        self.images_per_step = images_per_step
+        self.every_seconds = every_seconds
+        self.quiet = quiet
+        self.labels = dict(labels or {})
+        self.waiting_seconds = waiting_seconds
+        self._given_stream = stream
+        self._clock = clock
+
+    def on_train_begin(self, logs=None):
+        self._stream = self._given_stream or sys.stdout
+        self._bar = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._rates = LearningRateReader(self.model)
+        self._pauses = []
+        self._pause_start = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        now = self._clock()
+        if self._pause_start is not None:
+            self._pauses.append(now - self._pause_start)
+        self._rates.read_state()
+        self._epoch, self._done = epoch, 0
+        self._epoch_start = self._last_print = now
+        # The first step of an epoch may compile; speed is counted from its end.
+        self._timed_from, self._timed_done, self._waited = None, 0, 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = self._clock()
+        self._done = batch + 1
+        self._pause_start = now
+        if self._timed_from is None:
+            self._timed_from, self._timed_done = now, self._done
+            self._waited = self.waiting_seconds() if self.waiting_seconds else 0.0
+        if self.quiet or now - self._last_print < (
+            BAR_SECONDS if self._bar else self.every_seconds
+        ):
+            return
+        self._last_print = now
+        if self._bar:
+            self._print_bar(logs or {})
+        else:
+            self._print_lines([*self._position(), *self._state(), *self._figures(logs or {})])
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.quiet:
+            return
+        if self._bar:
+            self._stream.write("\r" + " " * (self._columns() - 1) + "\r")
+        seconds = duration(self._clock() - self._epoch_start)
+        head = [f"epoch {epoch + 1}/{self.params['epochs']} took {seconds}"]
+        self._print_lines([*head, *self._state(), *self._figures(logs or {})])
+
+    def _position(self):
+        steps = self.params.get("steps")
+        of = f"/{steps}" if steps else ""
+        return [f"epoch {self._epoch + 1}/{self.params['epochs']} step {self._done}{of}"]
+
+    def _figures(self, logs):
+        return [f"{self._label(name)} {value:.4g}" for name, value in logs.items()]
+
+    def _label(self, name):
+        short = name if name == "val_loss" else name.removesuffix("_loss")
+        return self.labels.get(name, short)
+
+    def _state(self):
+        items = []
+        rate = self._steps_per_second()
+        if rate and self.images_per_step:
+            items.append(f"{rate * self.images_per_step:.3g} images/s")
+        left = self._seconds_left(rate)
+        if left is not None:
+            items.append(f"{duration(left)} left")
+        items.append(f"lr {self._rates.at(max(self._done - 1, 0)):.3g}")
+        if rate and self.waiting_seconds:
+            waited = self.waiting_seconds() - self._waited
+            items.append(f"data {waited / (self._pause_start - self._timed_from):.0%}")
+        return items
+
+    def _steps_per_second(self):
+        if self._timed_from is None or self._pause_start <= self._timed_from:
+            return None
+        return (self._done - self._timed_done) / (self._pause_start - self._timed_from)
+
+    def _seconds_left(self, rate):
+        steps = self.params.get("steps")
+        if not steps or not rate:
+            return None
+        epochs = self.params["epochs"] - self._epoch - 1
+        pause = sum(self._pauses) / len(self._pauses) if self._pauses else 0.0
+        return (steps - self._done + epochs * steps) / rate + epochs * pause
+
+    def _print_lines(self, items):
+        text = textwrap.fill(
+            # Spaces inside an item must not be where a line breaks.
+            "  ".join(item.replace(" ", "\N{NO-BREAK SPACE}") for item in items),
+            WIDTH,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self._stream.write(text.replace("\N{NO-BREAK SPACE}", " ") + "\n")
+        self._stream.flush()
+
+    def _print_bar(self, logs):
+        line = self._position()[0]
+        steps = self.params.get("steps")
+        if steps:
+            filled = 10 * self._done // steps
+            line += f" [{'=' * filled}{' ' * (10 - filled)}]"
+        state, figures = self._state(), self._figures(logs)
+        # Most wanted first; what does not fit into the line is left out.
+        for item in [*figures[:1], *state, *figures[1:]]:
+            if len(line) + 2 + len(item) >= self._columns():
+                break
+            line += "  " + item
+        self._stream.write("\r" + line.ljust(self._columns() - 1))
+        self._stream.flush()
+
+    def _columns(self):
+        return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+
+
+def duration(seconds):
+    """Seconds for people.
+
+    Args:
+        seconds: number.
+
+    Returns:
+        str such as `"41 s"`, `"3 min 05 s"` or `"2 h 10 min"`.
+
+    Example:
+    >>> duration(185)
+    '3 min 05 s'
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"

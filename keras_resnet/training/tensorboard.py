@@ -1,0 +1,33 @@
+"""TensorBoard logs where the packages for them are installed."""
+
+import keras
+
+
+def tensorboard_callback(folder, **options):
+    """Keras' TensorBoard callback, or the reason why there is none.
+
+    Args:
+        folder: folder of the event files.
+        **options: arguments of `keras.callbacks.TensorBoard`.
+
+    Returns:
+        Tuple `(callback, None)`, or `(None, note)` with one line for the user if `tensorflow` or
+        `tensorboard` is not installed.
+
+    Example:
+    ```python
+    callback, note = tensorboard_callback("runs/a/tensorboard")
+    ```
+    """
+    missing = [name for name in ("tensorflow", "tensorboard") if not _importable(name)]
+    if missing:
+        return None, f"No TensorBoard logs: {' and '.join(missing)} not installed."
+    return keras.callbacks.TensorBoard(log_dir=str(folder), **options), None
+
+
+def _importable(name):
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
