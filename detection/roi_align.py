@@ -5,13 +5,16 @@ from keras import ops
 from detection import _tensorflow
 from detection.boxes import area
 
+_FAR_OUTSIDE = -1e6  # pixels
+
 
 def roi_align(features, boxes, spatial_scale, output_size=7, sampling_ratio=2, aligned=True):
     """Pool one feature map inside boxes by bilinear interpolation.
 
     Every box is divided into `output_size x output_size` bins and every bin is the mean of
     `sampling_ratio x sampling_ratio` evenly spaced samples. Samples more than one cell outside the
-    map are zero. Gradients flow to the features, not to the boxes.
+    map are zero, and so is all of a box with a coordinate that is not finite. Gradients flow to
+    the features, not to the boxes.
 
     Args:
         features: float tensor `[B, H, W, C]`; H and W may be dynamic.
@@ -114,7 +117,9 @@ def _align(features, boxes, levels, strides, output_size, sampling_ratio, aligne
             raise ValueError(f"`{name}` must be a positive int. Received: {name}={value}")
     features = [ops.convert_to_tensor(feature) for feature in features]
     strides = [float(stride) for stride in strides]
-    boxes = ops.stop_gradient(boxes)
+    # The kernel refuses such boxes; out here they pool nothing.
+    finite = ops.all(ops.isfinite(boxes), axis=-1, keepdims=True)
+    boxes = ops.stop_gradient(ops.where(finite, boxes, _FAR_OUTSIDE))
     align = _tensorflow.multilevel_roi_align if _tensorflow.kernels_available() else _gather_align
     return align(features, boxes, levels, strides, output_size, sampling_ratio, aligned)
 
