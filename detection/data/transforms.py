@@ -6,6 +6,7 @@ Nothing here is random: the factors are drawn beforehand (see `plan.py`).
 import numpy as np
 
 _GREY = np.array([0.299, 0.587, 0.114], "float32")
+_STRIP = 32  # Rows resized at a time.
 
 
 def resized_size(height, width, min_side, max_side):
@@ -53,19 +54,29 @@ def resize_bilinear(image, height, width):
         return image.astype("float32")
     top, bottom, down = _neighbours(height, image.shape[0])
     left, right, along = _neighbours(width, image.shape[1])
-    # Widths first on the needed rows: row pairs overlap when enlarging, so each is done once.
-    rows, inverse = np.unique(np.concatenate([top, bottom]), return_inverse=True)
-    image = image[rows].astype("float32")
-    first = image[:, left]
-    second = image[:, right]
+    # Rows as flat vectors: gathering single values is several times faster than gathering pixels.
+    # Strips of rows stay in the processor's cache.
+    channels = np.arange(image.shape[2])
+    along = np.repeat(along, len(channels))
+    left, right = ((x[:, None] * len(channels) + channels).ravel() for x in (left, right))
+    flat = image.reshape(image.shape[0], -1)
+    resized = np.empty((height, len(along)), "float32")
+    for start in range(0, height, _STRIP):
+        strip = slice(start, start + _STRIP)
+        first_row = top[strip][0]
+        rows = flat[first_row : bottom[strip][-1] + 1]
+        mixed = _mix(rows.take(left, axis=1), rows.take(right, axis=1), along)
+        upper, lower = (mixed.take(y[strip] - first_row, axis=0) for y in (top, bottom))
+        resized[strip] = _mix(upper, lower, down[strip, None])
+    return resized.reshape(height, width, -1)
+
+
+def _mix(first, second, weight):
+    first, second = first.astype("float32", copy=False), second.astype("float32", copy=False)
     second -= first
-    second *= along[None, :, None]
-    first += second
-    upper, lower = first[inverse[: len(top)]], first[inverse[len(top) :]]
-    lower -= upper
-    lower *= down[:, None, None]
-    upper += lower
-    return upper
+    second *= weight
+    second += first
+    return second
 
 
 def _neighbours(new, old):

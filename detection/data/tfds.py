@@ -1,0 +1,188 @@
+"""Reading data sets that TensorFlow Datasets has prepared."""
+
+import os
+import struct
+
+from detection.data.checks import check_box
+from detection.data.coco_categories import COCO_ID_OF
+from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.images import image_size
+from detection.data.problems import DataError, Problems
+
+
+def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
+    """Reads a split of a TensorFlow Datasets builder with `image` and `objects` features.
+
+    The annotations are read once; images stay in the TFRecord files and are read from there by
+    position, so that a data set larger than the memory works, also in the loader that does not
+    use TensorFlow. For `coco` builders the categories get COCO's official ids back, for `voc`
+    builders the corners, which TFDS keeps counting from 1, are moved as by `load_voc`.
+
+    Args:
+        name: String, e.g. `"coco/2017"`, `"voc/2007"` or any other builder.
+        split: String, e.g. `"train"` or `"train[:10%]"`.
+        data_dir: Optional string, the folder of TFDS.
+        download: Boolean, whether to download and prepare what is not there. COCO takes about
+            25 GB.
+        max_bad_images: Integer, how many images that do not decode to leave out before refusing.
+
+    Returns:
+        A `DetectionDataset`. Image ids are those of the feature `image/id`, else the names of the
+        feature `image/filename` without extension, else the positions in the TFRecord files.
+
+    Raises:
+        DataError: If the data set is not there, is no detection data set or is not stored in
+            TFRecord files.
+
+    Example:
+
+    ```python
+    dataset = load_tfds("voc/2007", "train", download=True)
+    ```
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _open(tfds, name, data_dir, download)
+    names = _class_names(name, builder.info.features)
+    dataset_name = builder.name
+    config = tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1)
+    examples = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        read_config=config,
+        decoders={"image": tfds.decode.SkipDecoding()},
+    )
+    problems, records = Problems(), []
+    shards = _Shards(os.fspath(builder.data_dir))
+    for example in tfds.as_numpy(examples):
+        key = example["tfds_id"].decode()
+        path, byte_range = shards.locate(key, example["image"])
+        image_id = _image_id(example, key)
+        try:
+            size, turned = image_size(example["image"])
+        except (OSError, SyntaxError, ValueError) as error:
+            problems.add("undecodable_image", path, f"image id {image_id!r}: {error}")
+            continue
+        # TFDS and those who annotated its sets see the pixels as stored.
+        size = size[::-1] if turned else size
+        offset = 1 if dataset_name == "voc" else 0
+        where = f"{path}, image {image_id!r}"
+        columns = _objects(example["objects"], where, size, len(names), offset, problems)
+        records.append(Record(path, image_id, *size, *columns, byte_range=byte_range))
+    problems.refuse(f"{name}, split {split!r}", ("undecodable_image",), allowed=max_bad_images)
+    categories = _categories(dataset_name, names)
+    title = f"{name.replace('/', '_')}_{split}"
+    return DetectionDataset(title, categories, records, problems)
+
+
+def _open(tfds, name, data_dir, download):
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise DataError(
+            f"TensorFlow Datasets does not know {name!r} in {data_dir or 'its default folder'}: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+    if download:
+        builder.download_and_prepare()
+    if not builder.info.splits:
+        raise DataError(
+            f"{name} is not prepared in {builder.data_dir}: pass `download=True` to fetch it, or "
+            "the folder that holds it as `data_dir`."
+        )
+    return builder
+
+
+def _class_names(name, features):
+    try:
+        if features["image"] and features["objects"]["bbox"]:
+            return features["objects"]["label"].names
+    except (AttributeError, KeyError, TypeError):
+        pass
+    raise DataError(
+        f"{name} is no detection data set: it needs the features 'image' and 'objects' with "
+        f"'bbox' and 'label'. Found: {sorted(features.keys())}"
+    )
+
+
+def _categories(dataset_name, names):
+    if dataset_name == "coco" and set(names) <= set(COCO_ID_OF):
+        return [Category(COCO_ID_OF[name], name) for name in names]
+    return [Category(index + 1, name) for index, name in enumerate(names)]
+
+
+def _image_id(example, key):
+    if "image/id" in example:
+        return int(example["image/id"])
+    if "image/filename" in example:
+        return os.path.splitext(example["image/filename"].decode())[0]
+    return key
+
+
+def _objects(objects, where, size, class_count, offset, problems):
+    """Columns of a `Record` from TFDS' relative (ymin, xmin, ymax, xmax)."""
+    height, width = size
+    count = len(objects["label"])
+    columns = [objects.get(key, [0] * count) for key in ("is_crowd", "is_difficult", "area")]
+    rows = []
+    for position, (relative, label, crowd, difficult, area) in enumerate(
+        zip(objects["bbox"], objects["label"], *columns)
+    ):
+        place = f"{where}, object {position}"
+        if not 0 <= label < class_count:
+            problems.add("unknown_category", place, f"label {label}")
+            continue
+        ymin, xmin, ymax, xmax = relative.astype("float64").tolist()
+        corners = (xmin * width - offset, ymin * height - offset, xmax * width, ymax * height)
+        box, kind = check_box(corners, height, width)
+        if kind is not None:
+            problems.add(kind, place, f"relative bbox {relative.tolist()}")
+        if box is not None:
+            box_area = (box[2] - box[0]) * (box[3] - box[1])
+            rows.append((box, label, crowd, difficult, area if area > 0 else box_area))
+    return [list(column) for column in zip(*rows)] or [[], [], [], [], []]
+
+
+class _Shards:
+    """Finds images inside TFRecord files."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._records = {}
+
+    def locate(self, key, image):
+        """Returns the path of the shard and the byte range of an encoded image in it.
+
+        Args:
+            key: String `<file>__<position>` as TFDS numbers its examples.
+            image: Bytes of the encoded image.
+        """
+        file_name, _, position = key.rpartition("__")
+        path = os.path.join(self._folder, file_name)
+        if path not in self._records:
+            self._records[path] = _record_ranges(path)
+        offset, length = self._records[path][int(position)]
+        with open(path, "rb") as file:
+            file.seek(offset)
+            found = file.read(length).find(image)
+        if found < 0:
+            raise DataError(f"The image of {key} is not stored as one piece in {path}.")
+        return path, (offset + found, len(image))
+
+
+def _record_ranges(path):
+    """Offsets and lengths of the records in a TFRecord file.
+
+    A record is its length (8 bytes), a checksum (4 bytes), the data, and another checksum.
+    """
+    if not os.path.isfile(path) or ".tfrecord" not in os.path.basename(path):
+        raise DataError(f"{path} is no TFRecord file on this machine; only those can be read.")
+    ranges, end = [], os.path.getsize(path)
+    with open(path, "rb") as file:
+        position = 0
+        while position < end:
+            file.seek(position)
+            (length,) = struct.unpack("<Q", file.read(8))
+            ranges.append((position + 12, length))
+            position += 16 + length
+    return ranges

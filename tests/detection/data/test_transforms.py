@@ -1,0 +1,106 @@
+"""Resizing against tf.image.resize; boxes found again by their pixels."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+
+from detection.data.transforms import (
+    flip_image,
+    jitter_colour,
+    pad_image,
+    prepare_image,
+    resize_bilinear,
+    resized_size,
+    to_dtype,
+    transform_boxes,
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((480, 640), (800, 1067)),  # 640 * 800 / 480 = 1066.7
+        ((640, 480), (1067, 800)),
+        ((300, 900), (444, 1333)),  # bound by the longer side: 300 * 1333 / 900 = 444.3
+        ((800, 1333), (800, 1333)),
+        ((1, 5000), (1, 1333)),
+    ],
+)
+def test_resized_size_by_hand(size, expected):
+    assert resized_size(*size, 800, 1333) == expected
+    heights, widths = resized_size(np.array([size[0]]), np.array([size[1]]), 800, 1333)
+    assert (heights[0], widths[0]) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.integers(1, 90)] * 4), st.integers(1, 4))
+def test_resize_equals_tensorflow(sizes, channels):
+    height, width, new_height, new_width = sizes
+    image = np.random.default_rng(0).integers(0, 256, (height, width, channels), "uint8")
+    expected = tf.image.resize(image, (new_height, new_width)).numpy()
+    resized = resize_bilinear(image, new_height, new_width)
+    assert resized.dtype == np.float32
+    np.testing.assert_allclose(resized, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(333, 500), (427, 640), (1200, 1599)])
+def test_resize_of_usual_sizes_equals_tensorflow(size):
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), "uint8")
+    prepared, scale = prepare_image(image, 320, 420)
+    expected = tf.image.resize(image, prepared.shape[:2]).numpy()
+    np.testing.assert_allclose(prepared, expected, atol=1e-3)
+    np.testing.assert_allclose(scale * size, prepared.shape[:2], rtol=1e-6)
+
+
+def test_resize_does_not_change_its_input():
+    image = np.random.default_rng(2).uniform(0, 255, (7, 9, 3)).astype("float32")
+    kept = image.copy()
+    resize_bilinear(image, 7, 9)[:] = 0
+    resize_bilinear(image, 14, 4)[:] = 0
+    np.testing.assert_array_equal(image, kept)
+
+
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("size", [(60, 100), (90, 150), (45, 80)])
+def test_a_rectangle_is_found_where_its_box_says(flips, size):
+    image = np.zeros((60, 100, 3), "uint8")
+    image[12:30, 20:70] = 255
+    box = np.array([[20, 12, 70, 30]], "float32")
+    moved = flip_image(resize_bilinear(image, *size), flips)
+    ((x1, y1, x2, y2),) = transform_boxes(box, (60, 100), size, flips)
+    # The half-covered border of the rectangle is where its brightness crosses one half.
+    profile_x, profile_y = moved[..., 0].max(axis=0) / 255, moved[..., 0].max(axis=1) / 255
+    np.testing.assert_allclose(profile_x.sum(), x2 - x1, atol=0.6)
+    np.testing.assert_allclose(profile_y.sum(), y2 - y1, atol=0.6)
+    for profile, low, high in ((profile_x, x1, x2), (profile_y, y1, y2)):
+        bright = np.flatnonzero(profile >= 0.5)
+        assert abs(bright[0] - low) <= 1 and abs(bright[-1] + 1 - high) <= 1
+    np.testing.assert_array_equal(box, [[20, 12, 70, 30]])  # the input is left as it was
+
+
+@pytest.mark.parametrize(
+    ("position", "enhance"),
+    [(0, ImageEnhance.Brightness), (1, ImageEnhance.Contrast), (2, ImageEnhance.Color)],
+)
+@pytest.mark.parametrize("factor", [0.6, 1.0, 1.4])
+def test_colours_change_as_in_pillow(position, enhance, factor):
+    image = np.random.default_rng(3).integers(0, 256, (20, 30, 3), "uint8")
+    factors = np.ones(3)
+    factors[position] = factor
+    changed = jitter_colour(image.astype("float32"), factors)
+    expected = np.asarray(enhance(Image.fromarray(image)).enhance(factor), "float32")
+    # Pillow rounds the grey values it starts from, and truncates its result.
+    assert np.abs(changed - expected).max() < 2
+    assert changed.min() >= 0 and changed.max() <= 255
+
+
+def test_padding_and_rounding():
+    image = np.full((2, 3, 3), 7.5, "float32")
+    rounded = to_dtype(image, "uint8")
+    assert rounded.dtype == np.uint8 and (rounded == 8).all()
+    padded = pad_image(rounded, 4, 5)
+    assert padded.shape == (4, 5, 3) and padded.sum() == 2 * 3 * 3 * 8
+    assert (padded[:2, :3] == 8).all()
