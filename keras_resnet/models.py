@@ -79,7 +79,8 @@ def _variant(variant):
         if has_history:
             # A ResNet is rebuilt from its own arguments alone, which cannot hold other layers.
             sources = keras.utils.get_source_inputs(input_tensor)
-            model = keras.Model(sources, connect(input_tensor, **model.architecture), name=name)
+            outputs = connect(input_tensor, **model.architecture)
+            model = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
         if weights is not None:
             load_weights(model, weights)
         return model

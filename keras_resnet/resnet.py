@@ -48,7 +48,7 @@ class ResNet(keras.Model):
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         dtype: str or `keras.DTypePolicy` of all layers; None for the global policy.
         name: str.
-        **kwargs: `trainable`.
+        trainable: bool; False freezes every layer.
 
     Call arguments:
         inputs: images `[B, H, W, 3]`, float or uint8, preprocessed as the weights want.
@@ -91,7 +91,7 @@ class ResNet(keras.Model):
         data_format=None,
         dtype=None,
         name="resnet",
-        **kwargs,
+        trainable=True,
     ):
         arguments = {
             "stage_blocks": tuple(stage_blocks),
@@ -112,8 +112,10 @@ class ResNet(keras.Model):
             "dtype": keras.dtype_policies.get(dtype),
         }
         images = make_input(input_shape, input_tensor, arguments["data_format"])
-        super().__init__(images, connect(images, **arguments), name=name, **kwargs)
+        super().__init__(images, connect(images, **arguments), name=name)
         self.dtype_policy = arguments["dtype"]
+        if not trainable:
+            self.trainable = False
         self._arguments = {**arguments, "input_shape": tuple(images.shape[1:])}
 
     @property

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_SHOWN = 20
+_SHOWN = 30  # lines per kind of problem
 
 
 def assign(variables, arrays, source):
@@ -17,24 +17,25 @@ def assign(variables, arrays, source):
         ValueError: listing every name that is missing, unexpected or of another shape. Nothing
             is assigned then.
     """
-    problems = [f"missing: {name}" for name in variables if name not in arrays]
-    problems += [f"unexpected: {name}" for name in arrays if name not in variables]
-    for name in variables.keys() & arrays.keys():
-        expected, found = tuple(variables[name].shape), tuple(np.shape(arrays[name]))
-        if expected != found:
-            problems.append(f"shape of {name}: expected {expected}, found {found}")
-    if problems:
-        shown = problems[:_SHOWN]
+    kinds = (
+        [f"missing: {name}" for name in variables if name not in arrays],
+        [f"unexpected: {name}" for name in arrays if name not in variables],
+        [
+            f"shape of {name}: expected {tuple(variable.shape)}, found {np.shape(arrays[name])}"
+            for name, variable in variables.items()
+            if name in arrays and tuple(variable.shape) != np.shape(arrays[name])
+        ],
+    )
+    lines = []
+    for problems in kinds:
+        lines += problems[:_SHOWN]
         if len(problems) > _SHOWN:
-            shown.append(f"… and {len(problems) - _SHOWN} more")
+            lines.append(f"… and {len(problems) - _SHOWN} more of these")
+    if lines:
         raise ValueError(
             f"The weights of {source} do not fit the model; nothing was loaded. Build the model "
             "with the arguments it was trained with (for another number of classes, load into a "
-            "model with include_top=False).\n  " + "\n  ".join(sorted(shown, key=_by_kind))
+            "model with include_top=False).\n  " + "\n  ".join(lines)
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
-
-
-def _by_kind(problem):
-    return problem.startswith("…"), problem

@@ -1,0 +1,82 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet
+from keras_resnet.normalization import BatchNormalization
+
+
+def make_model(**arguments):
+    defaults = {"stage_blocks": (1, 1, 1), "block": "basic", "width": 8, "classes": 3}
+    return keras_resnet.ResNet(**{**defaults, **arguments})
+
+
+IMAGES = np.random.default_rng(0).standard_normal((4, 33, 41, 3)).astype("float32")
+
+
+def test_info_agrees_with_what_comes_out():
+    backbone = make_model(include_top=False)
+    info = keras_resnet.feature_info(backbone)
+    features = keras_resnet.feature_extractor(backbone, tuple(info))(IMAGES)
+    assert list(info) == ["C2", "C3", "C4"]
+    for name, feature in features.items():
+        stride, channels = info[name]["stride"], info[name]["channels"]
+        assert tuple(feature.shape) == (4, -(-33 // stride), -(-41 // stride), channels)
+    np.testing.assert_array_equal(features["C4"], backbone(IMAGES))
+
+
+@pytest.mark.parametrize(
+    "stem,stride",
+    [("imagenet", 4), ("3x3", 1), ({"stride": 2}, 2), ({"stride": 2, "pool": True}, 4)],
+)
+def test_stride_of_the_stems(stem, stride):
+    backbone = make_model(include_top=False, stem=stem)
+    assert keras_resnet.feature_info(backbone)["C2"]["stride"] == stride
+    feature = keras_resnet.feature_extractor(backbone, ("C2",))(IMAGES)["C2"]
+    assert tuple(feature.shape) == (4, -(-33 // stride), -(-41 // stride), 8)
+
+
+def test_extractor_shares_weights_and_drops_the_rest():
+    backbone = make_model()
+    features = keras_resnet.feature_extractor(backbone, ("C3",))
+    ours = {id(w) for w in features.weights}
+    assert ours < {id(w) for w in backbone.weights}
+    assert not any(w.path.startswith(("stage4", "predictions")) for w in features.weights)
+
+
+@pytest.mark.parametrize("names", [("C5",), ()])
+def test_unknown_features_are_refused(names):
+    with pytest.raises(ValueError, match="C2, C3, C4"):
+        keras_resnet.feature_extractor(make_model(), names)
+
+
+def moving_statistics(model):
+    norms = [x for x in model._flatten_layers() if isinstance(x, BatchNormalization)]
+    return {w.path: np.array(w) for n in norms for w in (n.moving_mean, n.moving_variance)}
+
+
+@pytest.mark.parametrize("norms", [True, False])
+def test_frozen_statistics_stay_through_a_training_step(norms):
+    model = make_model(zero_init_residual=False)
+    keras_resnet.freeze(model, up_to="C2", norms=norms)
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+    weights = {w.path: np.array(w) for w in model.weights}
+    statistics = moving_statistics(model)
+    model.train_on_batch(IMAGES, np.array([0, 1, 2, 0]))
+    for path, value in moving_statistics(model).items():
+        stays = norms or path.startswith(("stem", "stage2"))
+        assert np.array_equal(value, statistics[path]) == stays, path
+    for w in model.weights:
+        if w.path in statistics:
+            continue
+        frozen = w.path.startswith(("stem", "stage2")) or (norms and "norm" in w.path)
+        assert np.array_equal(w, weights[w.path]) == frozen, w.path
+
+
+def test_freeze_the_stem_or_nothing():
+    model = keras_resnet.freeze(make_model(), up_to="stem", norms=False)
+    assert [x.name for x in model.layers if not x.trainable] == ["stem"]
+    model = keras_resnet.freeze(make_model(), up_to=None, norms=False)
+    assert all(layer.trainable for layer in model.layers)
+    with pytest.raises(ValueError, match="Received: up_to='C7'"):
+        keras_resnet.freeze(make_model(), up_to="C7")
