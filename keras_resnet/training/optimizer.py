@@ -54,6 +54,14 @@ class _DecaySelection:
         # not the Keras one.
         return self._decays[self._get_variable_index(variable)]
 
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        if self.use_ema and keras.backend.backend() == "jax":
+            # Keras leaves weight and average in one buffer, which the next `fit` would give to
+            # XLA twice.
+            for variable in var_list:
+                variable.assign(ops.copy(variable))
+
     def get_config(self):
         return {**super().get_config(), "decay": self.decay}
 

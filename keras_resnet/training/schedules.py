@@ -142,7 +142,7 @@ class WarmupCosine(_Warmup):
         Loshchilov and Hutter 2016, arXiv:1608.03983, equation 5 (without restarts).
 
     Example:
-    >>> float(WarmupCosine(1.0, total_steps=100)(50))
+    >>> round(float(WarmupCosine(1.0, total_steps=100)(50)), 6)
     0.5
     """
 
