@@ -22,7 +22,7 @@ def build_model(config, categories, preprocessing=None):
     Example:
 
     ```python
-    config = detection.config.load("quickstart")
+    config = detection.load_config("quickstart")
     model = detection.build_model(config.model, [{"id": 1, "name": "cat"}])
     ```
     """
@@ -48,7 +48,7 @@ def build_model(config, categories, preprocessing=None):
         strides=(*strides, 2 * strides[-1]),
         offset=rpn.anchor_offset,
     )
-    return FasterRCNN(
+    model = FasterRCNN(
         backbone=features,
         neck=FeaturePyramid(levels, config.fpn_filters, name="fpn"),
         rpn=RegionProposalNetwork(
@@ -69,6 +69,8 @@ def build_model(config, categories, preprocessing=None):
         preprocessing=preprocessing,
         name="faster_rcnn",
     )
+    model.architecture = config
+    return model
 
 
 def build_backbone(config):

@@ -6,7 +6,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from detection.data import DataPipelineConfig
 from detection.faster_rcnn import PIXEL_MEAN, PIXEL_STD
-from keras_resnet.training.config import StrictModel, load_config
+from keras_resnet.training import config as training_config
+from keras_resnet.training.config import StrictModel
 
 
 class StemConfig(StrictModel):
@@ -90,6 +91,11 @@ class ModelConfig(StrictModel):
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
     pixel_std: tuple[float, float, float] = PIXEL_STD
 
+    def without_weights(self):
+        """The same architecture, to be filled from somewhere else."""
+        backbone = self.backbone.model_copy(update={"weights": None})
+        return self.model_copy(update={"backbone": backbone})
+
 
 class SplitConfig(StrictModel):
     """One split of a data set; which keys are needed depends on `data.format`."""
@@ -114,18 +120,23 @@ class DataConfig(StrictModel):
     format: Literal["shapes", "coco", "voc", "tfds"]
     root: str | None = Field(None, description="shapes, voc: folder; tfds: data_dir")
     name: str | None = Field(None, description="tfds: builder, e.g. voc/2007")
+    download: bool = Field(False, description="tfds: whether data may be downloaded")
     classes: tuple[str, ...] | None = Field(None, description="voc: class names in order")
     train: SplitConfig = SplitConfig()
     val: SplitConfig = SplitConfig()
     shapes: ShapesConfig = ShapesConfig()
-    max_bad_images: int = 0
+    max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
+    verify: Literal["decode", "headers", "off"] = Field(
+        "headers", description="how images are checked before training"
+    )
     pipeline: DataPipelineConfig = DataPipelineConfig()
 
 
 class TrainConfig(StrictModel):
     """Optimisation, schedule and what happens around it."""
 
-    steps: PositiveInt = Field(description="optimizer steps in all")
+    steps: PositiveInt | None = Field(None, description="optimizer steps in all")
+    epochs: PositiveInt | None = Field(None, description="passes over the data, instead of steps")
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: PositiveFloat = 0.02
     reference_batch: PositiveInt = Field(
@@ -140,13 +151,18 @@ class TrainConfig(StrictModel):
     momentum: float = 0.9
     weight_decay: float = Field(1e-4, ge=0)
     clip_norm: PositiveFloat | None = None
-    ema: float | None = Field(None, gt=0, lt=1, description="momentum of averaged weights")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: PositiveInt = 1
     evaluate_every: PositiveInt = Field(1, description="epochs between evaluations")
     seed: int = 0
     tensorboard: bool = True
+
+    @model_validator(mode="after")
+    def _one_length(self):
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either `steps` or `epochs`")
+        return self
 
 
 class RunConfig(StrictModel):
@@ -168,7 +184,7 @@ class Config(StrictModel):
     run: RunConfig = RunConfig()
 
 
-def load(source="quickstart", overrides=()):
+def load_config(source="quickstart", overrides=()):
     """Loads a training configuration.
 
     Args:
@@ -183,7 +199,7 @@ def load(source="quickstart", overrides=()):
 
     Example:
 
-    >>> load("quickstart", ["train.steps=10"]).train.steps
+    >>> load_config("quickstart", ["train.steps=10"]).train.steps
     10
     """
-    return load_config(Config, source, overrides, package="detection")
+    return training_config.load_config(Config, source, overrides, package="detection")

@@ -73,6 +73,8 @@ class FasterRCNN(keras.Model):
     ):
         # Images and sizes are cast here, where their meaning is known.
         super().__init__(autocast=False, **kwargs)
+        # The `ModelConfig` this was built from, if it was: what `save_model` writes.
+        self.architecture = None
         self.backbone = backbone
         self.neck = neck
         self.rpn = rpn

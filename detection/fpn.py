@@ -70,9 +70,7 @@ class FeaturePyramid(keras.layers.Layer):
         self.built = True
 
     def call(self, features):
-        merged = [
-            lateral(features[name]) for name, lateral in zip(self.levels, self.laterals)
-        ]
+        merged = [lateral(features[name]) for name, lateral in zip(self.levels, self.laterals)]
         for index in range(len(merged) - 2, -1, -1):
             merged[index] = merged[index] + _upsample_like(merged[index + 1], merged[index])
         pyramid = [output(x) for output, x in zip(self.outputs, merged)]

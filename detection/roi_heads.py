@@ -256,9 +256,20 @@ class RoIHeads(keras.layers.Layer):
 
     def get_config(self):
         names = (
-            "num_classes pool_size sampling_ratio canonical_size canonical_level min_level samples "
-            "positive_fraction positive_iou beta score_threshold nms_threshold max_detections"
-        ).split()
+            "num_classes",
+            "pool_size",
+            "sampling_ratio",
+            "canonical_size",
+            "canonical_level",
+            "min_level",
+            "samples",
+            "positive_fraction",
+            "positive_iou",
+            "beta",
+            "score_threshold",
+            "nms_threshold",
+            "max_detections",
+        )
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names},

@@ -1,0 +1,120 @@
+"""Pictures of a run: what went in, what should come out, what came out."""
+
+import numpy as np
+from PIL import Image
+
+from detection.data import numpy_batches
+from detection.evaluation import confusion_matrix
+from detection.visualize import (
+    draw_detections,
+    image_grid,
+    plot_confusion_matrix,
+    plot_pr_curve,
+    plot_results,
+)
+
+_ROWS = 16  # images on one contact sheet
+_MIN_SCORE = 0.3
+
+
+def draw_training_batches(batches, categories, folder, count=3):
+    """Writes `train_batch0.jpg` …: images and boxes as the model gets them.
+
+    Args:
+        batches: training batches.
+        categories: sequence of `{"id", "name"}`.
+        folder: `pathlib.Path` to write to.
+        count: int, how many batches.
+    """
+    names = [category["name"] for category in categories]
+    source = numpy_batches(batches)
+    for number in range(count):
+        x, y = next(source)
+        pictures = []
+        for image, size, boxes, classes in zip(
+            x["images"][:_ROWS], x["image_sizes"], y["boxes"], y["classes"]
+        ):
+            real = classes >= 0
+            image = np.clip(image[: size[0], : size[1]], 0, 255).astype("uint8")
+            pictures.append(draw_detections(image, boxes[real], classes[real], class_names=names))
+        image_grid(pictures).save(folder / f"train_batch{number}.jpg", quality=85)
+
+
+def draw_validation(dataset, results, categories, folder, count):
+    """Writes `val_batch*_labels.jpg` and `_pred.jpg` for the first images of a data set.
+
+    Args:
+        dataset: a `DetectionDataset`.
+        results: list of COCO results on it.
+        categories: sequence of `{"id", "name"}`.
+        folder: `pathlib.Path` to write to.
+        count: int, images to draw.
+
+    Returns:
+        List of the paths written.
+    """
+    names = [category["name"] for category in categories]
+    index_of = {category["id"]: i for i, category in enumerate(categories)}
+    by_image = {}
+    for result in results:
+        by_image.setdefault(result["image_id"], []).append(result)
+    paths = []
+    for batch, first in enumerate(range(0, min(count, len(dataset)), _ROWS)):
+        labels, predictions = [], []
+        for index in range(first, min(first + _ROWS, count, len(dataset))):
+            record, image = dataset.records[index], dataset.read_image(index)
+            labels.append(draw_detections(image, record.boxes, record.classes, class_names=names))
+            found = by_image.get(record.image_id, [])
+            boxes = np.array([r["bbox"] for r in found], "float32").reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            predictions.append(
+                draw_detections(
+                    image,
+                    boxes,
+                    [index_of[r["category_id"]] for r in found],
+                    [r["score"] for r in found],
+                    class_names=names,
+                    min_score=_MIN_SCORE,
+                )
+            )
+        for kind, pictures in (("labels", labels), ("pred", predictions)):
+            paths.append(folder / f"val_batch{batch}_{kind}.jpg")
+            image_grid(pictures).save(paths[-1], quality=85)
+    return paths
+
+
+def plot_run(folder, metrics, ground_truth, results, categories):
+    """Writes `results.png`, `PR_curve.png` and `confusion_matrix.png`.
+
+    Args:
+        folder: run folder with `results.csv`.
+        metrics: what `evaluate(..., curves=True)` returned.
+        ground_truth: COCO-format dict.
+        results: list of COCO results.
+        categories: sequence of `{"id", "name"}`.
+    """
+    plot_results(folder / "results.csv", folder / "results.png")
+    plot_pr_curve(metrics, folder / "PR_curve.png")
+    matrix = confusion_matrix(ground_truth, results)
+    names = [category["name"] for category in categories]
+    plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
+
+
+def save_drawing(image, detections, path, min_score=_MIN_SCORE):
+    """Draws `Detections` on an image and writes the picture.
+
+    Args:
+        image: uint8 array [H, W, 3] or PIL image.
+        detections: a `Detections` in its pixels.
+        path: file to write, in the format of its extension.
+        min_score: detections below are left out.
+    """
+    picture = draw_detections(
+        image if isinstance(image, Image.Image) else np.asarray(image),
+        detections.boxes,
+        detections.names,
+        detections.scores,
+        min_score=min_score,
+        min_size=None,
+    )
+    picture.save(path)

@@ -1,0 +1,113 @@
+"""Saves and loads detectors as a folder of JSON, weights and hashes."""
+
+from pathlib import Path
+
+import keras
+import pydantic
+
+from detection.build import build_model
+from detection.config import ModelConfig
+from keras_resnet.training.artifact import assign, load_artifact, save_artifact
+from keras_resnet.training.variable_keys import variable_keys
+
+FORMAT = "detection.FasterRCNN"
+VERSION = 1
+
+
+def save_model(model, folder):
+    """Saves a detector made by `build_model`.
+
+    Args:
+        model: a `FasterRCNN` with its `architecture`, as `build_model` sets it.
+        folder: where to write; replaced as a whole if it holds an earlier artefact.
+
+    Returns:
+        `pathlib.Path` of the folder.
+
+    Raises:
+        ValueError: the model was not made by `build_model`.
+
+    Example:
+
+    ```python
+    detection.save_model(model, "models/cells")
+    model = detection.load("models/cells")
+    ```
+    """
+    if model.architecture is None:
+        raise ValueError(
+            "Only a model made by `detection.build_model` can be saved as an artefact; save this "
+            f"one with `model.save('name.keras')`. Received: {model.name}, without architecture"
+        )
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": model.architecture.model_dump(mode="json"),
+        "categories": list(model.categories),
+        "preprocessing": dict(model.preprocessing),
+        "precision": model.dtype_policy.name,
+    }
+    return save_artifact(folder, description, variable_keys(model))
+
+
+def load(source, trust=False):
+    """Loads a detector.
+
+    Args:
+        source: a run folder (its best weights are taken), an artefact written by
+            `save_model`, or a `.keras` file.
+        trust: a `.keras` file may name any registered class; pass True if you know
+            where it comes from.
+
+    Returns:
+        A built `FasterRCNN`, not compiled.
+
+    Raises:
+        ValueError: nothing to load there, or it does not fit; the message says what.
+
+    Example:
+
+    ```python
+    model = detection.load("runs/quickstart")
+    ```
+    """
+    path = Path(source)
+    if path.suffix == ".keras":
+        if not trust:
+            raise ValueError(
+                "A .keras file can name any registered class. Pass trust=True if you know where "
+                f"it comes from. Received: {str(path)!r}"
+            )
+        return keras.saving.load_model(path, compile=False)
+    folder = _artifact_folder(path)
+    description, arrays = load_artifact(folder)
+    if description.get("format") != FORMAT or description.get("version") != VERSION:
+        raise ValueError(
+            f"{folder} does not hold a detector of this version. Received: "
+            f"format={description.get('format')!r}, version={description.get('version')!r}"
+        )
+    try:
+        # The weights come from the artefact; nothing else may be opened for them.
+        architecture = ModelConfig.model_validate(description["architecture"]).without_weights()
+    except (pydantic.ValidationError, KeyError) as error:
+        raise ValueError(f"{folder} describes no valid architecture: {error}") from None
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(description["precision"])
+    try:
+        model = build_model(architecture, description["categories"], description["preprocessing"])
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assign(variable_keys(model), arrays)
+    return model
+
+
+def _artifact_folder(path):
+    candidates = [path, path / "weights" / "best", path / "weights" / "last", path / "best"]
+    for folder in candidates:
+        if (folder / "model.json").is_file():
+            return folder
+    tried = "\n".join(f"  {folder}" for folder in candidates)
+    raise ValueError(
+        f"No saved detector at {str(path)!r}. Give a run folder, an artefact or a .keras file. "
+        f"Tried for model.json:\n{tried}"
+    )

@@ -1,0 +1,221 @@
+"""Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
+
+import re
+import time
+from pathlib import Path
+
+import keras
+
+from detection.build import build_model
+from detection.callbacks import Evaluation, StopAfter
+from detection.data import DataError, make_batches, numpy_batches
+from detection.datasets import open_dataset
+from detection.evaluation import evaluate, summary_table, write_metrics, write_results
+from detection.pictures import draw_training_batches, draw_validation, plot_run
+from detection.predict import predict_dataset
+from detection.saving import load, save_model
+from detection.visualize import plot_labels
+from keras_resnet.training.checkpoints import Checkpoints
+from keras_resnet.training.config import dump_config
+from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
+from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.optimizer import build_optimizer
+from keras_resnet.training.progress import ProgressLogger
+from keras_resnet.training.results import CSVResults
+from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.schedules import WarmupCosine, WarmupStep, scaled_learning_rate
+from keras_resnet.training.tensorboard import tensorboard_callback
+from keras_resnet.training.training_state import save_training_state
+
+
+def train(config, say=print):
+    """Trains, evaluates, draws and exports; everything goes into a new run folder.
+
+    Args:
+        config: a `detection.config.Config`.
+        say: callable that prints a line; pass `lambda line: None` for silence.
+
+    Returns:
+        `(folder, metrics)`: the run folder and the figures of the best weights on
+        the validation split.
+
+    Raises:
+        ValueError: the data cannot be used, or the configuration contradicts itself.
+        TrainingDiverged: a loss became NaN or infinite.
+
+    Example:
+
+    ```python
+    folder, metrics = detection.train(detection.load_config("quickstart"))
+    ```
+    """
+    started = time.monotonic()
+    set_precision(config.train.precision)
+    keras.utils.set_random_seed(config.train.seed)
+    say(describe_hardware())
+    datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
+    categories = _categories(datasets)
+    for dataset in datasets.values():
+        say(dataset.summary())
+
+    pipeline = config.data.pipeline
+    model = build_model(config.model, categories, preprocessing_of(pipeline))
+    batches = make_batches(datasets["train"], pipeline, training=True)
+    steps = config.train.steps or config.train.epochs * batches.steps_per_epoch
+    model.compile(
+        build_training_optimizer(config, steps),
+        jit_compile=choose_jit(config.train.jit_compile),
+        steps_per_execution=config.train.steps_per_execution,
+    )
+    folder = new_run_folder(config.run.project, config.run.name, config.run.exist_ok)
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
+    draw_training_batches(batches, categories, folder)
+    say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
+
+    evaluation_batches = make_batches(datasets["val"], pipeline, training=False)
+    _fit(config, model, batches, evaluation_batches, datasets, steps, folder, say)
+
+    best = load(folder)
+    results = predict_dataset(best, numpy_batches(evaluation_batches), datasets["val"])
+    ground_truth = datasets["val"].to_coco()
+    metrics = evaluate(ground_truth, results, curves=True)
+    write_results(folder / "predictions.json", results)
+    plot_run(folder, metrics, ground_truth, results, categories)
+    draw_validation(datasets["val"], results, categories, folder, config.run.pictures)
+    metrics["seconds"] = round(time.monotonic() - started, 1)
+    write_metrics(folder / "metrics.json", metrics)
+    say(summary_table(metrics))
+    exported = _export(config, best, datasets["val"], folder, say)
+    _say_where(folder, exported, metrics, say)
+    return folder, metrics
+
+
+def preprocessing_of(pipeline):
+    """How images are resized outside training, as it travels with the model."""
+    return {
+        "min_side": pipeline.eval_min_side or max(pipeline.min_sides),
+        "max_side": pipeline.max_side,
+        "size_divisor": pipeline.size_divisor,
+    }
+
+
+def build_training_optimizer(config, steps):
+    """The optimizer and schedule of a configuration.
+
+    Args:
+        config: a `detection.config.Config`.
+        steps: int, optimizer steps in all.
+
+    Returns:
+        `keras.optimizers.Optimizer`.
+    """
+    settings = config.train
+    rate = scaled_learning_rate(
+        settings.learning_rate, config.data.pipeline.batch_size, settings.reference_batch
+    )
+    # A run cut short for a trial still gets a warm-up that ends.
+    warmup = {
+        "warmup_steps": min(settings.warmup_steps, steps - 1),
+        "warmup_factor": settings.warmup_factor,
+    }
+    if settings.schedule == "cosine":
+        schedule = WarmupCosine(rate, steps, final_factor=settings.final_factor, **warmup)
+    else:
+        schedule = WarmupStep(rate, settings.boundaries, settings.gamma, **warmup)
+    options = {"momentum": settings.momentum} if settings.optimizer == "sgd" else {}
+    return build_optimizer(
+        settings.optimizer,
+        schedule,
+        weight_decay=settings.weight_decay,
+        global_clipnorm=settings.clip_norm,
+        **options,
+    )
+
+
+def _categories(datasets):
+    names = {split: dataset.class_names for split, dataset in datasets.items()}
+    if names["train"] != names["val"]:
+        raise ValueError(
+            "Training and validation data must have the same classes in the same order. "
+            f"Received: train={names['train']}, val={names['val']}"
+        )
+    return [{"id": c.id, "name": c.name} for c in datasets["train"].categories]
+
+
+def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, say):
+    settings = config.train
+    epochs = -(-steps // batches.steps_per_epoch)
+    quiet = say is not print
+
+    def describe(epoch, step):
+        size = config.data.pipeline.batch_size
+        rows = batches.plan.epoch(epoch).index[step * size : (step + 1) * size]
+        records = [datasets["train"].records[row] for row in rows]
+        return ", ".join(f"{r.image_id} ({Path(r.image_path).name})" for r in records)
+
+    callbacks = [
+        NaNStop(describe),
+        StopAfter(steps),
+        Evaluation(evaluation_batches, datasets["val"], settings.evaluate_every, epochs, say),
+        Checkpoints(
+            folder / "weights",
+            save=lambda path: save_model(model, path),
+            monitor="metrics/mAP50-95",
+            save_state=lambda path, epoch: save_training_state(path, model, {"epoch": epoch}),
+        ),
+        CSVResults(folder / "results.csv"),
+        ProgressLogger(images_per_step=config.data.pipeline.batch_size, quiet=quiet),
+    ]
+    if settings.tensorboard:
+        callback, note = tensorboard_callback(folder / "tensorboard")
+        if callback is None:
+            say(note)
+        else:
+            callbacks.append(callback)
+    try:
+        model.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    except Exception as error:
+        # An image that broke inside the pipeline is named, without TensorFlow's wrapping.
+        found = re.search(r"DataError: (.*)", str(error))
+        if found is None or isinstance(error, DataError):
+            raise
+        raise DataError(found[1]) from None
+
+
+def _export(config, model, dataset, folder, say):
+    if not config.run.export:
+        return None
+    if keras.backend.backend() != "tensorflow":
+        say(
+            "No SavedModel: it needs the TensorFlow backend. Run scripts/export_saved_model.py "
+            "with KERAS_BACKEND=tensorflow on this run."
+        )
+        return None
+    from detection.export import export_saved_model
+
+    samples = [dataset.read_image(i) for i in range(min(2, len(dataset)))]
+    return export_saved_model(model, folder / "saved_model", samples=samples)
+
+
+def _say_where(folder, exported, metrics, say):
+    rows = [
+        ("run", folder),
+        ("figures", folder / "metrics.json"),
+        ("curves", folder / "results.png"),
+        ("drawn", folder / "val_batch0_pred.jpg"),
+        ("weights", folder / "weights" / "best"),
+    ]
+    if exported is not None:
+        rows.append(("SavedModel", exported))
+    say("\n".join(f"{name:<11} {path}" for name, path in rows))
+    say(
+        f"AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f} after "
+        f"{metrics['seconds'] / 60:.1f} minutes"
+    )

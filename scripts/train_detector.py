@@ -1,0 +1,44 @@
+"""Trains, evaluates, draws and exports a detector. Without arguments: the quickstart.
+
+Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD train.steps=500
+"""
+
+import argparse
+
+from _common import run
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default="quickstart",
+        help="YAML file, or the name of one in the package (default: quickstart)",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override values of the configuration, e.g. train.steps=100",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    arguments = parser.parse_args()
+
+    import detection
+    from keras_resnet.training.config import dump_config
+
+    config = detection.load_config(arguments.config, arguments.set)
+    if arguments.dry_run:
+        print(dump_config(config), end="")
+        return
+    detection.train(config, say=(lambda line: None) if arguments.quiet else print)
+
+
+if __name__ == "__main__":
+    run(main)
