@@ -1,0 +1,377 @@
+"""The exported model, run by a process that has only TensorFlow, against `model.detect`."""
+
+import importlib.util
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+import keras_resnet
+from detection import export, saving
+from detection.anchors import AnchorGenerator
+from detection.export import export_saved_model
+from detection.export_check import compare
+from detection.faster_rcnn import FasterRCNN
+from detection.fpn import FeaturePyramid
+from detection.predict import Detections
+from detection.roi_heads import RoIHeads
+from detection.rpn import RegionProposalNetwork
+
+pytestmark = pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="SavedModels are written by TensorFlow"
+)
+
+CATEGORIES = [{"id": 3, "name": "a"}, {"id": 7, "name": "b"}, {"id": 90, "name": "c"}]
+# Runs where neither Keras nor this package can be imported.
+SERVER = """
+import sys
+for name in ("keras", "keras_resnet", "detection"):
+    sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+
+folder, requests, answers = sys.argv[1:]
+signatures = tf.saved_model.load(folder).signatures
+results = {}
+def keep(prefix, outputs):
+    results.update({f"{prefix}/{name}": value.numpy() for name, value in outputs.items()})
+requests = np.load(requests, allow_pickle=False)
+files = []
+while f"file{len(files)}" in requests:
+    files.append(requests[f"file{len(files)}"].tobytes())
+serve = signatures["serving_default"]
+keep("batch", serve(image_bytes=tf.constant(files)))
+keep("alone", serve(image_bytes=tf.constant(files[:1])))
+keep("none", serve(image_bytes=tf.constant([], tf.string)))
+keep("images", signatures["serve_images"](images=tf.constant(requests["images"])))
+loaded = [name for name in sys.modules if name.split(".")[0] in ("keras_resnet", "detection")]
+assert all(sys.modules[name] is None for name in loaded), loaded
+np.savez(answers, **results)
+"""
+
+
+def make_model():
+    """A small detector whose random weights find something."""
+    keras.utils.set_random_seed(1)
+    backbone = keras_resnet.ResNet(
+        (1, 1, 1),
+        block="basic",
+        width=8,
+        stem={"stride": 2, "pool": True},
+        zero_init_residual=False,
+        include_top=False,
+    )
+    generator = np.random.default_rng(0)
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras_resnet.BatchNormalization):
+            count = layer.gamma.shape[0]
+            layer.beta.assign(generator.normal(0, 0.3, count))
+            layer.moving_mean.assign(generator.normal(0, 0.3, count))
+            layer.moving_variance.assign(generator.uniform(0.5, 2, count))
+    anchors = AnchorGenerator(((8,), (16,), (32,), (64,)), (0.5, 1, 2), (4, 8, 16, 32))
+    model = FasterRCNN(
+        keras_resnet.feature_extractor(backbone, ("C2", "C3", "C4")),
+        FeaturePyramid(("C2", "C3", "C4"), 16, name="fpn"),
+        RegionProposalNetwork(anchors, pre_nms=(200, 100), post_nms=(100, 50), name="rpn"),
+        RoIHeads(
+            3,
+            strides=(4, 8, 16),
+            hidden=(32,),
+            canonical_size=56,
+            score_threshold=0.4,
+            max_detections=20,
+            name="roi_heads",
+        ),
+        categories=CATEGORIES,
+        preprocessing={"min_side": 64, "max_side": 96, "size_divisor": 32},
+        name="faster_rcnn",
+    )
+    heads = model.roi_heads
+    for layer, factor in (
+        (model.rpn.objectness, 30.0),
+        (model.rpn.deltas, 10.0),
+        (heads.classifier, 20.0),
+        (heads.regressor, 100.0),
+    ):
+        layer.kernel.assign(np.asarray(layer.kernel) * factor)
+    return model
+
+
+def picture(height, width, seed=0):
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype="uint8")
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def turned(orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return encoded(picture(70, 105, seed=5), "JPEG", exif=tags.tobytes())
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    return export_saved_model(model, tmp_path_factory.mktemp("served") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def requests():
+    """Files by name: three sizes, all orientations, and bytes that do not decode."""
+    jpeg = encoded(picture(50, 75), "JPEG")
+    return {
+        "jpeg": jpeg,
+        "png": encoded(picture(120, 130, seed=1), "PNG"),
+        "upright jpeg": encoded(picture(200, 133, seed=2), "JPEG", quality=95),
+        **{f"orientation {o}": turned(o) for o in range(1, 9)},
+        "empty": b"",
+        "text": b"this is no image",
+        "gif": encoded(picture(50, 75), "GIF"),
+        "cut jpeg": jpeg[: len(jpeg) // 2],
+        "damaged jpeg": jpeg[:20] + bytes(200) + jpeg[220:],
+        "cut png": encoded(picture(50, 75), "PNG")[:300],
+    }
+
+
+@pytest.fixture(scope="module")
+def answers(exported, requests, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    files = {f"file{i}": np.frombuffer(data, "uint8") for i, data in enumerate(requests.values())}
+    images = np.stack([np.asarray(picture(48, 60, seed=seed)) for seed in (3, 4)])
+    np.savez(folder / "requests.npz", images=images, **files)
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, exported, folder / "requests.npz", folder / "answers.npz"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    with np.load(folder / "answers.npz") as results:
+        return dict(results)
+
+
+def assert_same(answers, prefix, row, expected):
+    count = answers[f"{prefix}/num_detections"][row]
+    assert answers[f"{prefix}/valid"][row]
+    assert count == len(expected) > 0
+    scores, classes, boxes = (answers[f"{prefix}/{k}"][row] for k in ("scores", "classes", "boxes"))
+    np.testing.assert_allclose(scores[:count], expected.scores, atol=1e-3)
+    np.testing.assert_array_equal(classes[:count], expected.classes)
+    np.testing.assert_allclose(boxes[:count], expected.boxes, atol=0.5)
+    assert (classes[count:] == -1).all()
+    assert not scores[count:].any() and not boxes[count:].any()
+
+
+def test_files_of_three_sizes_in_one_batch_equal_detect(model, requests, answers):
+    for row, name in enumerate(("jpeg", "png", "upright jpeg")):
+        expected = model.detect(Image.open(io.BytesIO(requests[name])))
+        assert_same(answers, "batch", row, expected)
+    assert answers["batch/boxes"].dtype == np.float32
+    assert answers["batch/classes"].dtype == np.int32
+    assert answers["batch/num_detections"].dtype == np.int32
+
+
+def test_answer_does_not_depend_on_the_rest_of_the_batch(answers):
+    for name in ("boxes", "scores", "classes", "num_detections", "valid"):
+        np.testing.assert_array_equal(answers[f"alone/{name}"][0], answers[f"batch/{name}"][0])
+
+
+def test_all_orientations_are_applied(model, requests, answers):
+    names = list(requests)
+    for orientation in range(1, 9):
+        name = f"orientation {orientation}"
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(requests[name])))
+        expected = model.detect(np.asarray(upright))
+        assert expected.size == ((105, 70) if orientation > 4 else (70, 105))
+        assert_same(answers, "batch", names.index(name), expected)
+
+
+def test_bytes_that_do_not_decode_give_no_detections(requests, answers):
+    names = list(requests)
+    for name in ("empty", "text", "gif", "cut jpeg", "damaged jpeg", "cut png"):
+        row = names.index(name)
+        assert not answers["batch/valid"][row], name
+        assert answers["batch/num_detections"][row] == 0
+        assert (answers["batch/classes"][row] == -1).all()
+        assert not answers["batch/boxes"][row].any()
+
+
+def test_images_of_one_size_equal_detect(model, answers):
+    for row, seed in enumerate((3, 4)):
+        assert_same(answers, "images", row, model.detect(picture(48, 60, seed=seed)))
+
+
+def test_boxes_lie_inside_the_original_image_and_nothing_is_nan(requests, answers):
+    for row, data in enumerate(requests.values()):
+        boxes = answers["batch/boxes"][row]
+        assert np.isfinite(boxes).all() and np.isfinite(answers["batch/scores"][row]).all()
+        if answers["batch/valid"][row]:
+            width, height = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).size
+            assert (boxes >= 0).all() and (boxes <= [width, height, width, height]).all()
+
+
+def test_an_empty_batch_gives_an_empty_answer(answers):
+    assert answers["none/boxes"].shape == (0, 20, 4)
+    assert answers["none/valid"].shape == (0,)
+
+
+def test_metadata(exported, model):
+    metadata = json.loads((exported / "assets" / "detector.json").read_text())
+    assert metadata["categories"] == CATEGORIES
+    assert metadata["class_names"] == ["a", "b", "c"]
+    assert metadata["preprocessing"] == {"min_side": 64, "max_side": 96, "size_divisor": 32}
+    assert metadata["norms_folded"] is True
+    assert metadata["self_check"]["images"] == 3
+    assert metadata["self_check"]["detections"] > 0
+    assert metadata["self_check"]["max_box_difference"] <= 0.5
+
+
+def test_norms_are_folded(exported):
+    data = (exported / "saved_model.pb").read_bytes()
+    assert b"Conv2D" in data
+    assert b"FusedBatchNorm" not in data
+
+
+def test_versions(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_write", lambda model, folder: (folder / "x").write_text("new"))
+    monkeypatch.setattr(export, "check_export", lambda *args: {})
+    path = tmp_path / "served" / "name"
+    assert export_saved_model(model, path) == path / "1"
+    assert export_saved_model(model, path, version=7) == path / "7"
+    assert export_saved_model(model, str(path)) == path / "8"
+    (path / "8" / "x").write_text("old")
+    with pytest.raises(ValueError, match="never overwritten"):
+        export_saved_model(model, path, version=8)
+    assert (path / "8" / "x").read_text() == "old"
+    assert sorted(p.name for p in path.iterdir()) == ["1", "7", "8"]
+    for wrong in (0, -1, "2", True, 1.0):
+        with pytest.raises(ValueError, match="int above 0"):
+            export_saved_model(model, path, version=wrong)
+    with pytest.raises(ValueError, match="must be a folder"):
+        export_saved_model(model, path / "8" / "x")
+
+
+def test_an_export_that_answers_otherwise_is_not_published(model, exported, tmp_path, monkeypatch):
+    # Stands for whatever may go wrong: the files are of other weights.
+    monkeypatch.setattr(
+        export,
+        "_write",
+        lambda model, folder: shutil.copytree(exported, folder, dirs_exist_ok=True),
+    )
+    kernel = model.roi_heads.regressor.kernel
+    right = np.array(kernel)
+    kernel.assign(right * 1.5)
+    try:
+        with pytest.raises(ValueError, match="not published"):
+            export_saved_model(model, tmp_path / "served", samples=[picture(64, 80)])
+    finally:
+        kernel.assign(right)
+    assert list((tmp_path / "served").iterdir()) == []
+
+
+def test_values_that_are_not_finite_are_not_an_answer(model):
+    from detection.serving import serve_images
+
+    bias = model.roi_heads.classifier.bias
+    right = np.array(bias)
+    bias.assign(np.full_like(right, np.nan))
+    try:
+        outputs = serve_images(model, np.asarray(picture(64, 80))[None])
+    finally:
+        bias.assign(right)
+    for value in outputs.values():
+        assert np.isfinite(value).all()
+    assert int(outputs["num_detections"][0]) == 0
+
+
+def script():
+    path = Path(__file__).parents[2] / "scripts" / "export_saved_model.py"
+    spec = importlib.util.spec_from_file_location("export_saved_model_script", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_script_says_where_the_export_is(model, exported, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(saving, "load", lambda source, trust: model)
+    monkeypatch.setattr(
+        export,
+        "_write",
+        lambda model, folder: shutil.copytree(exported, folder, dirs_exist_ok=True),
+    )
+    sample, output = tmp_path / "a.png", tmp_path / "served"
+    picture(64, 80).save(sample)
+    arguments = ["a run", str(output), "--version", "4", "--samples", str(sample)]
+    assert script().main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert str(output / "4") in printed
+    assert "serving_default(image_bytes: string [B]" in printed
+    metadata = json.loads((output / "4" / "assets" / "detector.json").read_text())
+    assert metadata["self_check"]["images"] == 1
+    # The same again is refused in one line.
+    assert script().main(arguments) == 2
+    assert "never overwritten" in capsys.readouterr().err
+
+
+def test_script_names_what_is_not_there(tmp_path, capsys):
+    assert script().main([str(tmp_path / "no_run"), str(tmp_path / "served")]) == 2
+    assert "no_run" in capsys.readouterr().err
+    assert not (tmp_path / "served").exists()
+
+
+def found(boxes, scores, classes):
+    boxes = np.array(boxes, "float32").reshape(-1, 4)
+    return Detections(boxes, np.array(scores), np.array(classes), [], [], (100, 100))
+
+
+def row(found):
+    return {
+        "boxes": found.boxes,
+        "scores": found.scores,
+        "classes": found.classes,
+        "num_detections": len(found),
+    }
+
+
+def test_compare():
+    box, other = [10, 10, 20, 20], [50, 50, 60, 60]
+    expected = found([box, other], [0.9, 0.8], [0, 1])
+
+    def difference(boxes, scores, classes, max_detections=10):
+        return compare(expected, row(found(boxes, scores, classes)), 0.5, max_detections)
+
+    assert difference([box, other], [0.9, 0.8], [0, 1]) == (0.0, 0.0)
+    # The order of equal scores does not matter, nor do detections at the threshold.
+    assert difference([other, box], [0.8, 0.9], [1, 0]) == (0.0, 0.0)
+    assert difference([box, other, box], [0.9, 0.8, 0.5005], [0, 1, 2]) == (0.0, 0.0)
+    assert difference([[10, 10, 20, 23], other], [0.9, 0.8], [0, 1]) == pytest.approx((3, 0))
+    assert difference([box, other], [0.9, 0.7], [0, 1]) == pytest.approx((0, 0.1))
+    assert difference([box, other], [0.9, 0.8], [0, 2])[0] == np.inf
+    assert difference([box], [0.9], [0])[0] == np.inf
+    assert difference([], [], [])[0] == np.inf
+    assert difference([box, other, box], [0.9, 0.8, 0.6], [0, 1, 2])[1] == pytest.approx(0.1)
+    # Of as many as are kept, the last may change places with one left out.
+    assert difference([box, box], [0.9, 0.8], [0, 2], max_detections=2) == (0.0, 0.0)
+
+
+def test_other_backends_are_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=tensorflow"):
+        export_saved_model(model, tmp_path)
