@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 
 
 def run(main):
@@ -10,7 +11,6 @@ def run(main):
     Exit codes: 0 done, 1 training diverged, 2 something in the input or the
     configuration is wrong, 130 interrupted.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         main()
     except KeyboardInterrupt:
@@ -26,3 +26,27 @@ def run(main):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def quiet_start():
+    """Imports the backend without the lines that its C++ code prints at the start.
+
+    They go to the file descriptor before any log level holds. Should the import
+    fail, they are printed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            import keras_resnet.training.devices
+
+            keras_resnet.training.devices.accelerators()
+        except BaseException:
+            captured.seek(0)
+            os.write(terminal, captured.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -5,7 +5,7 @@ Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD trai
 
 import argparse
 
-from _common import run
+from _common import quiet_start, run
 
 
 def main():
@@ -30,6 +30,7 @@ def main():
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     arguments = parser.parse_args()
 
+    quiet_start()
     import detection
     from keras_resnet.training.config import dump_config
 

@@ -1,0 +1,64 @@
+"""Evaluates a detector on a split of a configured data set."""
+
+from detection.data import make_batches, numpy_batches
+from detection.datasets import open_dataset
+from detection.evaluation import evaluate, write_metrics, write_results
+from detection.predict import predict_dataset
+
+
+def evaluate_model(model, config, split="val", output=None, say=print):
+    """Runs a detector over a split and computes COCO and VOC figures.
+
+    Images are resized as the model says (`model.preprocessing`), whatever the
+    configuration's own sizes.
+
+    Args:
+        model: a `FasterRCNN`.
+        config: a `detection.config.Config`; its `data` is used.
+        split: `"train"` or `"val"`.
+        output: `pathlib.Path` of a folder for `metrics.json` and `predictions.json`,
+            or None.
+        say: callable that prints a line.
+
+    Returns:
+        dict of figures, see `detection.evaluation.evaluate`.
+
+    Raises:
+        ValueError: the data has other classes than the model.
+
+    Example:
+
+    ```python
+    config = detection.load_config("runs/quickstart/config.yaml")
+    metrics = evaluate_model(detection.load("runs/quickstart"), config)
+    ```
+    """
+    dataset = open_dataset(config.data, split)
+    if list(dataset.class_names) != model.class_names:
+        raise ValueError(
+            "The data must have the model's classes in the same order. "
+            f"Received: data={list(dataset.class_names)}, model={model.class_names}"
+        )
+    say(dataset.summary())
+    batches = make_batches(dataset, _resized_as(model, config.data.pipeline), training=False)
+    results = predict_dataset(model, numpy_batches(batches), dataset)
+    metrics = evaluate(dataset.to_coco(), results)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        write_metrics(output / "metrics.json", metrics)
+        write_results(output / "predictions.json", results)
+    return metrics
+
+
+def _resized_as(model, pipeline):
+    if not model.preprocessing:
+        return pipeline
+    side = model.preprocessing["min_side"]
+    return pipeline.model_copy(
+        update={
+            "min_sides": (side,),
+            "eval_min_side": side,
+            "max_side": model.preprocessing["max_side"],
+            "size_divisor": model.preprocessing["size_divisor"],
+        }
+    )

@@ -1,0 +1,51 @@
+"""Evaluates a trained detector: 12 COCO figures, VOC mAP, a table of classes.
+
+Example: python scripts/evaluate_detector.py runs/quickstart
+"""
+
+import argparse
+from pathlib import Path
+
+from _common import quiet_start, run
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="run folder, artefact or .keras file")
+    parser.add_argument(
+        "--config", help="YAML file or name of the data to use (default: config.yaml of the run)"
+    )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="override values of the configuration, e.g. data.val.split=test",
+    )  # fmt: skip
+    parser.add_argument("--split", choices=("train", "val"), default="val")
+    parser.add_argument("--output", help="folder for metrics.json and predictions.json")
+    parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
+    arguments = parser.parse_args()
+
+    quiet_start()
+    import detection
+    from detection.evaluate import evaluate_model
+    from detection.evaluation import summary_table
+
+    model_path = Path(arguments.model)
+    source = arguments.config or model_path / "config.yaml"
+    if arguments.config is None and not source.is_file():
+        raise ValueError(
+            f"There is no {source}: say with --config which data to evaluate on. "
+            f"Received: model={arguments.model!r}"
+        )
+    config = detection.load_config(str(source), arguments.set)
+    model = detection.load(model_path, trust=arguments.trust)
+    output = arguments.output and Path(arguments.output)
+    metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
+    print(summary_table(metrics))
+    if output:
+        print(f"written: {output / 'metrics.json'}, {output / 'predictions.json'}")
+
+
+if __name__ == "__main__":
+    run(main)

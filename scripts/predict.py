@@ -1,0 +1,80 @@
+"""Detects objects in images and writes drawn pictures and a JSON file.
+
+Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --score 0.5
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from _common import quiet_start, run
+
+_EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="run folder, artefact or .keras file")
+    parser.add_argument("images", nargs="+", help="image files and folders of images")
+    parser.add_argument("--output", default="predictions", help="folder to write to")
+    parser.add_argument("--score", type=float, default=0.5, help="lowest score (default: 0.5)")
+    parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
+    arguments = parser.parse_args()
+    paths = find_images(arguments.images)
+
+    quiet_start()
+    import detection
+    from detection.pictures import save_drawing
+    from detection.predict import load_image
+
+    model = detection.load(arguments.model, trust=arguments.trust)
+    output = Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for path, name in zip(paths, _unique_names(paths)):
+        image = load_image(path)
+        found = model.detect(image, score_threshold=arguments.score)
+        save_drawing(image, found, output / name, min_score=arguments.score)
+        results[str(path)] = found.to_dict()
+        counts = {}
+        for label in found.names:
+            counts[label] = counts.get(label, 0) + 1
+        listed = ", ".join(f"{count} {label}" for label, count in counts.items()) or "nothing"
+        print(f"{path}: {listed}")
+    target = output / "detections.json"
+    target.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    print(f"{len(paths)} images drawn in {output}, boxes in {target}")
+
+
+def find_images(sources):
+    """Files as given, and the images of folders in order of name."""
+    paths = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            inside = sorted(p for p in source.iterdir() if p.suffix.lower() in _EXTENSIONS)
+            if not inside:
+                raise ValueError(f"The folder {str(source)!r} holds no images ({_EXTENSIONS}).")
+            paths += inside
+        elif source.is_file():
+            paths.append(source)
+        else:
+            raise ValueError(f"There is no file or folder {str(source)!r}.")
+    return paths
+
+
+def _unique_names(paths):
+    """Names of the drawn files: equal names from different folders get a number."""
+    seen, names = set(), []
+    for path in paths:
+        name, number = f"{path.stem}.jpg", 2
+        while name in seen:
+            name, number = f"{path.stem}_{number}.jpg", number + 1
+        seen.add(name)
+        names.append(name)
+    return names
+
+
+if __name__ == "__main__":
+    run(main)
