@@ -8,6 +8,7 @@ from detection.data.plan import BatchPlan
 from detection.data.problems import DataError, Problems
 from detection.data.shapes import load_shapes, make_shapes
 from detection.data.sources import load_dataset, make_batches, numpy_batches
+from detection.data.tfds import load_tfds
 from detection.data.transforms import prepare_image
 from detection.data.voc import load_voc
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_coco",
     "load_dataset",
     "load_shapes",
+    "load_tfds",
     "load_voc",
     "make_batches",
     "make_shapes",

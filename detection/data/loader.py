@@ -1,6 +1,9 @@
 """The input pipeline without TensorFlow: Keras' PyDataset, Pillow and NumPy."""
 
+import concurrent.futures
 import os
+import threading
+import weakref
 
 import keras
 import numpy as np
@@ -20,7 +23,10 @@ class PyDatasetLoader(keras.utils.PyDataset):
     """Batches of a data set as a `keras.utils.PyDataset`.
 
     The same plan, the same batches and the same position as `tf_pipeline`, for backends and
-    machines without TensorFlow. Item `k` is a function of `k` alone; threads read ahead.
+    machines without TensorFlow. Item `k` is a function of `k` alone; own threads read ahead.
+    (Those of Keras would lose the batch that `fit` takes to build the model, and with it the
+    exact position.) Where the backend is TensorFlow use `tf_pipeline`: Keras would expect all
+    batches to have the padded shapes of the first two.
 
     Args:
         dataset: A `DetectionDataset`.
@@ -47,8 +53,7 @@ class PyDatasetLoader(keras.utils.PyDataset):
     """
 
     def __init__(self, dataset, config, training, start_epoch=0, start_batch=0, endless=None):
-        workers = config.workers or max(2, os.cpu_count() or 1)
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=2 * workers)
+        super().__init__(workers=1)
         self.plan = BatchPlan(dataset, config, training)
         self.plan.check_start(start_epoch, start_batch)
         self.steps_per_epoch = self.plan.steps_per_epoch
@@ -57,6 +62,12 @@ class PyDatasetLoader(keras.utils.PyDataset):
         self._endless = training if endless is None else endless
         self._epoch = start_epoch
         self._start_batch = start_batch
+        workers = config.workers or max(2, os.cpu_count() or 1)
+        self._pool = concurrent.futures.ThreadPoolExecutor(workers)
+        self._ahead = workers + 1
+        self._pending = {}
+        self._lock = threading.Lock()
+        weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
     @property
     def num_batches(self):
@@ -69,17 +80,32 @@ class PyDatasetLoader(keras.utils.PyDataset):
     def on_epoch_end(self):
         """Moves to the next epoch where the end of an epoch is the end of the loader."""
         if not self._endless and self.plan.training:
-            self._epoch += 1
-            self._start_batch = 0
+            with self._lock:
+                self._pending.clear()
+                self._epoch += 1
+                self._start_batch = 0
 
     def __getitem__(self, index):
         if index < 0 or (not self._endless and index >= len(self)):
             raise IndexError(f"The loader has {len(self)} batches. Received: index={index}")
-        epochs, batch = divmod(self._start_batch + index, self.steps_per_epoch)
-        epoch = self.plan.epoch(self._epoch + epochs)
-        size = self.plan.config.batch_size
-        rows = [self._row(epoch, row) for row in range(batch * size, (batch + 1) * size)]
-        x, y = zip(*rows)
+        with self._lock:
+            wanted = range(index, index + self._ahead)
+            if not self._endless:
+                wanted = range(index, min(wanted.stop, len(self)))
+            for position in self._pending.keys() - set(wanted):
+                self._pending.pop(position).cancel()
+            for position in wanted:
+                if position not in self._pending:
+                    epochs, batch = divmod(self._start_batch + position, self.steps_per_epoch)
+                    job = self._pool.submit(self._read, self._epoch + epochs, batch)
+                    self._pending[position] = job
+            job = self._pending.pop(index)
+        return job.result()
+
+    def _read(self, epoch, batch):
+        rows_of_epoch, size = self.plan.epoch(epoch), self.plan.config.batch_size
+        rows = range(batch * size, (batch + 1) * size)
+        x, y = zip(*(self._row(rows_of_epoch, row) for row in rows))
         return _stack(x), _stack(y)
 
     def _row(self, epoch, row):

@@ -1,22 +1,15 @@
 """Opening a data set by the name of its format, and making batches for the current backend."""
 
-import concurrent.futures
+import itertools
 
 import keras
 
 from detection.data.coco import load_coco
 from detection.data.shapes import load_shapes
+from detection.data.tfds import load_tfds
 from detection.data.voc import load_voc
 
-
-def _load_tfds(**options):
-    # TFDS imports TensorFlow.
-    from detection.data.tfds import load_tfds
-
-    return load_tfds(**options)
-
-
-_FORMATS = {"coco": load_coco, "voc": load_voc, "tfds": _load_tfds, "shapes": load_shapes}
+_FORMATS = {"coco": load_coco, "voc": load_voc, "tfds": load_tfds, "shapes": load_shapes}
 
 
 def load_dataset(format, **options):
@@ -80,12 +73,5 @@ def numpy_batches(batches):
     if hasattr(batches, "as_numpy_iterator"):
         yield from batches.as_numpy_iterator()
         return
-    with concurrent.futures.ThreadPoolExecutor(batches.workers) as pool:
-        pending, position, total = [], 0, batches.num_batches
-        while True:
-            while len(pending) <= batches.workers and (total is None or position < total):
-                pending.append(pool.submit(batches.__getitem__, position))
-                position += 1
-            if not pending:
-                return
-            yield pending.pop(0).result()
+    for position in itertools.count() if batches.num_batches is None else range(len(batches)):
+        yield batches[position]

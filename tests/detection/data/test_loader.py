@@ -81,6 +81,32 @@ def test_backend_chooses_the_pipeline(files):
         load_dataset("yolo")
 
 
+def test_fit_sees_the_stream_in_order_over_several_epochs(files):
+    """`fit` takes a batch to build the model and starts anew; none may be lost."""
+    dataset = load_coco(*files)
+    config = DataPipelineConfig(batch_size=2, min_sides=(32,), max_side=64, workers=2)
+    seen = []
+    # Keras on TensorFlow takes no loader with batches of several shapes.
+    makes = (make_batches,) if keras.backend.backend() == "tensorflow" else (PyDatasetLoader,)
+
+    class Model(keras.Model):
+        def call(self, x):
+            return keras.ops.cast(x["image_sizes"], "float32")
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            seen.append(keras.ops.convert_to_numpy(y["index"]).tolist())
+            return keras.ops.sum(y_pred) * 0.0
+
+    for make in makes:
+        model = Model()
+        model.compile("sgd", run_eagerly=True)
+        batches = make(dataset, config, training=True, start_epoch=1, start_batch=2)
+        model.fit(batches, steps_per_epoch=3, epochs=4, verbose=0, shuffle=False)
+        reference = PyDatasetLoader(dataset, config, training=True)
+        expected = [reference[5 + step][1]["index"].tolist() for step in range(12)]
+        assert seen[-12:] == expected
+
+
 def test_one_epoch_at_a_time_follows_the_endless_stream(files):
     """What Keras does with a loader that ends: `on_epoch_end` moves it to the next epoch."""
     dataset = load_coco(*files)

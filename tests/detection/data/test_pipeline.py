@@ -123,13 +123,12 @@ def test_cache_changes_nothing_and_is_used(dataset, make, min_side, monkeypatch)
     sizes = {"min_sides": (min_side,), "scale_jitter": None}
     cached, read = (_CONFIG.model_copy(update={**sizes, "cache": c}) for c in (True, False))
     expected = _take(make(dataset, read, True), 12)
-    reads = []
-    original = type(dataset).read_image
+    counted, reads = dataset.subset(range(7)), []
     monkeypatch.setattr(
-        type(dataset), "read_image", lambda self, i: reads.append(i) or original(self, i)
+        counted, "read_image", lambda index: reads.append(index) or dataset.read_image(index)
     )
     config = cached.model_copy(update={"workers": 1})
-    _assert_equal(_take(make(dataset, config, True), 12), expected, 1)
+    _assert_equal(_take(make(counted, config, True), 12), expected, 1)
     assert len(reads) == 7
 
 
