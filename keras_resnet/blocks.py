@@ -151,7 +151,7 @@ class BasicBlock(ResidualBlock):
 
     Example:
 
-    >>> keras_resnet.BasicBlock(8, stride=2)(np.ones((1, 6, 6, 4), "float32")).shape
+    >>> tuple(keras_resnet.BasicBlock(8, stride=2)(np.ones((1, 6, 6, 4), "float32")).shape)
     (1, 3, 3, 8)
     """
 
@@ -191,7 +191,7 @@ class BottleneckBlock(ResidualBlock):
 
     Example:
 
-    >>> keras_resnet.BottleneckBlock(8, stride=2)(np.ones((1, 6, 6, 4), "float32")).shape
+    >>> tuple(keras_resnet.BottleneckBlock(8, stride=2)(np.ones((1, 6, 6, 4), "float32")).shape)
     (1, 3, 3, 32)
     """
 

@@ -40,7 +40,7 @@ class PaddedConv2D(keras.layers.Conv2D):
     Example:
 
     >>> layer = keras_resnet.convolution.PaddedConv2D(8, 3, strides=2)
-    >>> layer(np.zeros((1, 7, 9, 3), "float32")).shape
+    >>> tuple(layer(np.zeros((1, 7, 9, 3), "float32")).shape)
     (1, 4, 5, 8)
     """
 

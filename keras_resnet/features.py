@@ -56,7 +56,7 @@ def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
 
     >>> backbone = keras_resnet.ResNet18(include_top=False)
     >>> features = keras_resnet.feature_extractor(backbone, ("C4", "C5"))
-    >>> features(np.zeros((1, 64, 64, 3), "float32"))["C4"].shape
+    >>> tuple(features(np.zeros((1, 64, 64, 3), "float32"))["C4"].shape)
     (1, 4, 4, 256)
     """
     last = _last_layers(backbone)

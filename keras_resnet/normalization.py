@@ -41,7 +41,7 @@ class BatchNormalization(keras.layers.Layer):
     Example:
 
     >>> layer = keras_resnet.normalization.BatchNormalization()
-    >>> layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape
+    >>> tuple(layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape)
     (2, 4, 4, 3)
     """
 

@@ -65,7 +65,7 @@ class ResNet(keras.Model):
     Example:
 
     >>> model = keras_resnet.ResNet((1, 1, 1), block="basic", width=16, stem="3x3", classes=10)
-    >>> model(np.zeros((2, 32, 32, 3), "uint8")).shape
+    >>> tuple(model(np.zeros((2, 32, 32, 3), "uint8")).shape)
     (2, 10)
     """
 
@@ -130,14 +130,28 @@ class ResNet(keras.Model):
         activation = keras.activations.get(config["classifier_activation"])
         config["classifier_activation"] = keras.activations.serialize(activation)
         config["dtype"] = keras.dtype_policies.serialize(config["dtype"])
-        return {**config, "name": self.name, "trainable": self.trainable}
+        frozen = [path for path, layer in _sublayers(self) if not layer.trainable]
+        return {**config, "name": self.name, "trainable": self.trainable, "frozen": frozen}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
+        # What was frozen stays so, or else a saved optimizer would not fit the reloaded model.
+        frozen = config.pop("frozen", ())
         activation = config.get("classifier_activation")
         config["classifier_activation"] = keras.activations.get(activation)
-        return cls(**config)
+        model = cls(**config)
+        for path, layer in _sublayers(model):
+            if path in frozen:
+                layer.trainable = False
+        return model
+
+
+def _sublayers(layer, prefix=""):
+    """Yield (path of names, layer) for every layer inside `layer`, parents first."""
+    for child in layer._layers:
+        yield f"{prefix}{child.name}", child
+        yield from _sublayers(child, f"{prefix}{child.name}/")
 
 
 def make_input(input_shape, input_tensor, data_format):

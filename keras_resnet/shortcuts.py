@@ -26,7 +26,7 @@ class ZeroPadShortcut(keras.layers.Layer):
 
     Example:
 
-    >>> ZeroPadShortcut(4, stride=2)(np.ones((1, 4, 4, 2), "float32"))[0, 0, 0]
+    >>> np.array(ZeroPadShortcut(4, stride=2)(np.ones((1, 4, 4, 2), "float32")))[0, 0, 0]
     array([1., 1., 0., 0.], dtype=float32)
     """
 
@@ -83,7 +83,7 @@ class ProjectionShortcut(keras.layers.Layer):
 
     Example:
 
-    >>> ProjectionShortcut(4, stride=2)(np.ones((1, 4, 4, 2), "float32")).shape
+    >>> tuple(ProjectionShortcut(4, stride=2)(np.ones((1, 4, 4, 2), "float32")).shape)
     (1, 2, 2, 4)
     """
 

@@ -45,7 +45,7 @@ class Stem(keras.layers.Layer):
 
     Example:
 
-    >>> keras_resnet.Stem(8)(np.ones((1, 32, 48, 3), "float32")).shape
+    >>> tuple(keras_resnet.Stem(8)(np.ones((1, 32, 48, 3), "float32")).shape)
     (1, 8, 12, 8)
     """
 

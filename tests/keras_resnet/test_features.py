@@ -80,3 +80,16 @@ def test_freeze_the_stem_or_nothing():
     assert all(layer.trainable for layer in model.layers)
     with pytest.raises(ValueError, match="Received: up_to='C7'"):
         keras_resnet.freeze(make_model(), up_to="C7")
+
+
+def test_saved_models_stay_frozen(tmp_path):
+    model = keras_resnet.freeze(make_model(zero_init_residual=False), up_to="C2")
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+    model.train_on_batch(IMAGES, np.array([0, 1, 2, 0]))
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    paths = [w.path for w in model.trainable_weights]
+    assert paths
+    assert [w.path for w in again.trainable_weights] == paths
+    for ours, theirs in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
