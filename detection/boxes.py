@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+_SMALLEST_AREA = 1e-20  # square pixels
+
 
 def area(boxes):
     """Area of boxes; a box with a negative side has area zero.
@@ -16,10 +18,7 @@ def area(boxes):
     Example:
         >>> area(np.array([[0.0, 0.0, 4.0, 2.0]]))  # [8.0]
     """
-    boxes = ops.cast(boxes, "float32")
-    width = ops.maximum(boxes[..., 2] - boxes[..., 0], 0.0)
-    height = ops.maximum(boxes[..., 3] - boxes[..., 1], 0.0)
-    return width * height
+    return _area(sides(boxes))
 
 
 def iou_matrix(a, b):
@@ -38,9 +37,52 @@ def iou_matrix(a, b):
         >>> iou_matrix(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2]]))  # [[1 / 3]]
     """
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
-    shared = _intersection(a, b)
-    union = area(a)[..., :, None] + area(b)[..., None, :] - shared
-    return _ratio(shared, union)
+    return iou_of_sides(sides(a[..., :, None, :]), sides(b[..., None, :, :]))
+
+
+def sides(boxes):
+    """The four coordinates of boxes as separate float32 tensors.
+
+    Compiled loops over boxes are several times faster on them than on `[..., 4]`.
+
+    Args:
+        boxes: float tensor `[..., 4]`.
+
+    Returns:
+        `(x1, y1, x2, y2)`, float32 tensors `[...]`.
+    """
+    boxes = ops.cast(boxes, "float32")
+    return tuple(boxes[..., i] for i in range(4))
+
+
+def iou_of_sides(a, b):
+    """Intersection over union of boxes given by their `sides`.
+
+    Args:
+        a, b: tuples of four float32 tensors, which broadcast against each other.
+
+    Returns:
+        float32 tensor of the broadcast shape; 0 where the union is empty.
+
+    Example:
+        >>> iou_of_sides((0.0, 0.0, 2.0, 2.0), (1.0, 0.0, 3.0, 2.0))  # 1 / 3
+    """
+    shared = intersection_of_sides(a, b)
+    return _ratio(shared, _area(a) + _area(b) - shared)
+
+
+def intersection_of_sides(a, b):
+    """Area shared by boxes given by their `sides`.
+
+    Args:
+        a, b: tuples of four float32 tensors, which broadcast against each other.
+
+    Returns:
+        float32 tensor of the broadcast shape, square pixels.
+    """
+    width = ops.minimum(a[2], b[2]) - ops.maximum(a[0], b[0])
+    height = ops.minimum(a[3], b[3]) - ops.maximum(a[1], b[1])
+    return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
 
 
 def intersection_over_area(a, b):
@@ -60,8 +102,8 @@ def intersection_over_area(a, b):
         # [[0.5]]
     """
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
-    shared = _intersection(a, b)
-    return _ratio(shared, area(a)[..., :, None])
+    a = sides(a[..., :, None, :])
+    return _ratio(intersection_of_sides(a, sides(b[..., None, :, :])), _area(a))
 
 
 def clip_boxes(boxes, image_sizes):
@@ -128,14 +170,10 @@ def _as_boxes(boxes):
     return boxes if np.issubdtype(boxes.dtype, np.floating) else boxes.astype("float64")
 
 
-def _intersection(a, b):
-    a, b = a[..., :, None, :], b[..., None, :, :]
-    width = ops.minimum(a[..., 2], b[..., 2]) - ops.maximum(a[..., 0], b[..., 0])
-    height = ops.minimum(a[..., 3], b[..., 3]) - ops.maximum(a[..., 1], b[..., 1])
-    return ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
+def _area(a):
+    return ops.maximum(a[2] - a[0], 0.0) * ops.maximum(a[3] - a[1], 0.0)
 
 
 def _ratio(part, whole):
-    # The safe denominator also keeps gradients finite where the whole is empty.
-    filled = whole > 0
-    return ops.where(filled, part / ops.where(filled, whole, 1.0), 0.0)
+    # Where the whole is empty the part is too, whatever it is divided by.
+    return part / ops.maximum(whole, _SMALLEST_AREA)

@@ -2,9 +2,7 @@
 
 from keras import ops
 
-from detection.boxes import area
-
-_SMALLEST_AREA = 1e-20  # square pixels
+from detection.boxes import area, intersection_of_sides, iou_of_sides, sides
 
 
 def match(iou, gt_valid, positive=0.7, negative=0.3, allow_low_quality=True):
@@ -92,25 +90,21 @@ def match_boxes(
     gt_boxes = ops.stop_gradient(ops.cast(gt_boxes, "float32"))
     gt_valid = ops.cast(gt_valid, "bool")
     gt_crowd = ops.zeros_like(gt_valid) if gt_crowd is None else ops.cast(gt_crowd, "bool")
-    x1, y1, x2, y2 = (candidates[..., i] for i in range(4))
-    areas = area(candidates)
+    candidate_sides, areas = sides(candidates), area(candidates)
+    gt_sides = sides(gt_boxes)
     zero = ops.zeros_like(areas) + ops.sum(ops.zeros_like(gt_boxes), axis=(1, 2))[:, None]
-    number = ops.arange(1, gt_valid.shape[1] + 1, dtype="int32")
+    number = ops.cumsum(ops.ones_like(gt_valid, dtype="int32"), axis=1)
     end = ops.max(ops.where(gt_valid, number, 0), initial=0)
 
     def visit(m, state):
         best, matched_index, forced, crowded = state
-        box = ops.take(gt_boxes, m, axis=1)[:, :, None]
+        box = [ops.take(side, m, axis=1)[:, None] for side in gt_sides]
         valid = ops.take(gt_valid, m, axis=1)[:, None]
         crowd = ops.take(gt_crowd, m, axis=1)[:, None]
-        width = ops.minimum(x2, box[:, 2]) - ops.maximum(x1, box[:, 0])
-        height = ops.minimum(y2, box[:, 3]) - ops.maximum(y1, box[:, 1])
-        shared = ops.maximum(width, 0.0) * ops.maximum(height, 0.0)
-        union = areas + area(box[..., 0])[:, None] - shared
-        # Where the union is empty the intersection is too, whatever it is divided by.
-        iou = ops.where(valid & ~crowd, shared / ops.maximum(union, _SMALLEST_AREA), -1.0)
+        iou = ops.where(valid & ~crowd, iou_of_sides(candidate_sides, box), -1.0)
         best_of_box = ops.max(iou, axis=1, keepdims=True)
         forced = forced | ((iou >= best_of_box) & (best_of_box > 0))
+        shared = intersection_of_sides(candidate_sides, box)
         crowded = crowded | (valid & crowd & (areas > 0) & (2.0 * shared >= areas))
         # Strictly better, so that the first of equal boxes stays.
         better = iou > best

@@ -3,7 +3,7 @@
 from keras import ops
 
 from detection import _tensorflow
-from detection.boxes import iou_matrix
+from detection.boxes import iou_of_sides, sides
 
 # Up to this many outputs, choosing one box after the other is faster than comparing all pairs.
 _ITERATIVE_OUTPUTS = 128
@@ -70,14 +70,15 @@ def _iterative(boxes, scores, classes, iou_threshold, max_output):
     """Take the best remaining box, strike out what it suppresses, repeat."""
     column = ops.arange(ops.shape(scores)[1], dtype="int32")[None, :]
     slot = ops.arange(max_output, dtype="int32")[None, :]
+    box_sides = sides(boxes)
 
     def step(i, state):
         scores, indices, valid = state
         best = ops.cast(ops.argmax(scores, axis=1), "int32")[:, None]
         found = ops.take_along_axis(scores, best, axis=1) > _NEVER
-        box = ops.take_along_axis(boxes, best[..., None], axis=1)
+        box = [ops.take_along_axis(side, best, axis=1) for side in box_sides]
         same_class = classes == ops.take_along_axis(classes, best, axis=1)
-        overlaps = iou_matrix(box, boxes)[:, 0] > iou_threshold
+        overlaps = iou_of_sides(box, box_sides) > iou_threshold
         scores = ops.where((overlaps & same_class) | (column == best), _NEVER, scores)
         here = (slot == i) & found
         return scores, ops.where(here, best, indices), valid | here
@@ -100,26 +101,33 @@ def _blocked(boxes, scores, classes, iou_threshold, max_output):
     order = ops.pad(order, ((0, 0), (0, blocks * _BLOCK - count)), constant_values=0)
     position = ops.arange(blocks * _BLOCK, dtype="int32")[None, :]
     alive = (ops.take_along_axis(scores, order, axis=1) > _NEVER) & (position < count)
-    boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
+    boxes = [ops.take_along_axis(side, order, axis=1) for side in sides(boxes)]
     classes = ops.take_along_axis(classes, order, axis=1)
 
     def by_block(x):
-        return ops.moveaxis(ops.reshape(x, (-1, blocks, _BLOCK, *x.shape[2:])), 1, 0)
+        return ops.moveaxis(ops.reshape(x, (-1, blocks, _BLOCK)), 1, 0)
 
-    block_boxes, block_classes, block_alive = map(by_block, (boxes, classes, alive))
-    better = ops.arange(_BLOCK)[:, None] < ops.arange(_BLOCK)[None, :]
+    block_boxes = [by_block(side) for side in boxes]
+    block_classes, block_alive = by_block(classes), by_block(alive)
+    index = ops.arange(_BLOCK, dtype="int32")
+    better = ops.cast(index[:, None] < index, "float32")
 
-    def suppresses(a_boxes, a_classes, b_boxes, b_classes):
-        same_class = a_classes[..., :, None] == b_classes[..., None, :]
-        return (iou_matrix(a_boxes, b_boxes) > iou_threshold) & same_class
+    def conflicts(boxes, classes, block_boxes, block_classes):
+        # Numbers instead of bools: a matrix product is the one fast reduction everywhere.
+        rows, columns = [s[:, :, None] for s in boxes], [s[:, None, :] for s in block_boxes]
+        overlaps = iou_of_sides(rows, columns) > iou_threshold
+        same_class = classes[..., :, None] == block_classes[..., None, :]
+        return ops.cast(overlaps & same_class, "float32")
+
+    def is_hit(kept, conflict):
+        return ops.matmul(ops.cast(kept, "float32")[:, None, :], conflict)[:, 0] > 0
 
     def settle(conflict, candidates):
         def not_done(kept, previous):
             return ops.any(kept != previous)
 
         def again(kept, previous):
-            hit = ops.any(conflict & kept[..., :, None], axis=1)
-            return candidates & ~hit, kept
+            return candidates & ~is_hit(kept, conflict), kept
 
         return ops.while_loop(not_done, again, again(candidates, candidates))[0]
 
@@ -128,11 +136,9 @@ def _blocked(boxes, scores, classes, iou_threshold, max_output):
         return (i < blocks) & ~ops.all(enough)
 
     def next_block(i, kept):
-        these_boxes, these_classes = ops.take(block_boxes, i, 0), ops.take(block_classes, i, 0)
-        hit = suppresses(boxes, classes, these_boxes, these_classes) & kept[..., None]
-        candidates = ops.take(block_alive, i, 0) & ~ops.any(hit, axis=1)
-        conflict = better & suppresses(these_boxes, these_classes, these_boxes, these_classes)
-        settled = settle(conflict, candidates)
+        block = [ops.take(side, i, 0) for side in block_boxes], ops.take(block_classes, i, 0)
+        candidates = ops.take(block_alive, i, 0) & ~is_hit(kept, conflicts(boxes, classes, *block))
+        settled = settle(conflicts(*block, *block) * better, candidates)
         tiled = ops.tile(settled, (1, blocks))
         return i + 1, ops.where(position // _BLOCK == i, tiled, kept)
 

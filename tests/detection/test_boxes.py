@@ -76,6 +76,16 @@ def test_intersection_over_area_is_the_share_inside():
     np.testing.assert_allclose(box_ops.intersection_over_area(a, b), [[0.5, 1 / 16], [1, 0]])
 
 
+def test_sides_give_the_same_overlap():
+    a, b = random_boxes(7, 6), random_boxes(8, 6)
+    expected = [naive_iou(p, q) for p, q in zip(a.tolist(), b.tolist())]
+    iou = box_ops.iou_of_sides(box_ops.sides(a), box_ops.sides(b))
+    np.testing.assert_allclose(iou, expected, atol=1e-6)
+    # (2, 2, 6, 7) shares 3 x 4 with (3, 1, 9, 6).
+    shared = box_ops.intersection_of_sides((2.0, 2.0, 6.0, 7.0), (3.0, 1.0, 9.0, 6.0))
+    assert float(shared) == 12
+
+
 def test_clip_uses_each_images_own_size():
     boxes = np.array([[[-5, -6, 50, 60]], [[-5, -6, 50, 60]]], "float32")
     sizes = np.array([[20, 30], [100, 40]], "int32")

@@ -110,9 +110,9 @@ def test_dynamic_shapes_in_a_graph(jit_compile):
         jit_compile=jit_compile,
         input_signature=[
             tf.TensorSpec([1, None, 4], "float32"),
-            tf.TensorSpec([None, 6, 4], "float32"),
-            tf.TensorSpec([None, 6], "bool"),
-            tf.TensorSpec([None, 6], "bool"),
+            tf.TensorSpec([None, None, 4], "float32"),
+            tf.TensorSpec([None, None], "bool"),
+            tf.TensorSpec([None, None], "bool"),
         ],
     )
     def both(candidates, gt, valid, crowd):
