@@ -49,7 +49,7 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
         The folder `<path>/<version>`, a `pathlib.Path`.
 
     Raises:
-        ValueError: if the backend is not TensorFlow, the version exists or is not an int above 0,
+        ValueError: if the backend is not TensorFlow, `samples` is empty, the version exists or is not an int above 0,
             or the exported detections differ by more than 0.5 pixel or 1e-3 in score.
 
     Example:
@@ -67,10 +67,12 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
             f"Received: backend {keras.config.backend()!r}"
         )
     path = Path(path)
-    target = _target(path, version)
+    _target(path, version)  # Refuses before any work is done.
     if model.compute_dtype != "float32":
         model = with_dtype(model, "float32")
     samples = make_samples(model.preprocessing) if samples is None else list(samples)
+    if not samples:
+        raise ValueError("At least one sample is needed for the comparison. Received: samples=[]")
 
     path.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".export-", dir=path))
@@ -78,12 +80,16 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
         aside.chmod(0o755)  # mkdtemp makes private folders.
         _write(fold(model) if fold_norms else model, aside)
         self_check = check_export(model, aside, samples)
-        metadata = {**describe(model), "norms_folded": fold_norms, "self_check": self_check}
+        target = _target(path, version)  # Another process may have taken it in the meantime.
+        metadata = {
+            "version": int(target.name),
+            **describe(model),
+            "norms_folded": bool(fold_norms),
+            "self_check": self_check,
+        }
         assets = aside / "assets"
         assets.mkdir(exist_ok=True)
         (assets / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n")
-        if target.exists():  # Another process was faster.
-            target = _target(path, version)
         os.rename(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

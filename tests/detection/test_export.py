@@ -234,6 +234,7 @@ def test_an_empty_batch_gives_an_empty_answer(answers):
 
 def test_metadata(exported, model):
     metadata = json.loads((exported / "assets" / "detector.json").read_text())
+    assert metadata["version"] == 1
     assert metadata["categories"] == CATEGORIES
     assert metadata["class_names"] == ["a", "b", "c"]
     assert metadata["preprocessing"] == {"min_side": 64, "max_side": 96, "size_divisor": 32}
@@ -264,6 +265,8 @@ def test_versions(model, tmp_path, monkeypatch):
     for wrong in (0, -1, "2", True, 1.0):
         with pytest.raises(ValueError, match="int above 0"):
             export_saved_model(model, path, version=wrong)
+    with pytest.raises(ValueError, match="At least one sample"):
+        export_saved_model(model, path, samples=[])
     with pytest.raises(ValueError, match="must be a folder"):
         export_saved_model(model, path / "8" / "x")
 
