@@ -49,8 +49,9 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
         The folder `<path>/<version>`, a `pathlib.Path`.
 
     Raises:
-        ValueError: if the backend is not TensorFlow, `samples` is empty, the version exists or is not an int above 0,
-            or the exported detections differ by more than 0.5 pixel or 1e-3 in score.
+        ValueError: if the backend is not TensorFlow, `samples` is empty, the version exists or is
+            not an int above 0, or the exported detections differ by more than 0.5 pixel or 1e-3
+            in score.
 
     Example:
 
