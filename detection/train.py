@@ -179,6 +179,7 @@ def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, sa
             epochs=epochs,
             steps_per_epoch=batches.steps_per_epoch,
             callbacks=callbacks,
+            shuffle=False,  # the plan has done it
             verbose=0,
         )
     except Exception as error:
