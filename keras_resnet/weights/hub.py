@@ -38,7 +38,8 @@ def fetch(repository):
     # The client's errors share no base class: connection, missing repository, offline mode.
     except Exception as error:
         raise OSError(
-            f"{FILE_NAME} of https://huggingface.co/{repository} is not on this machine and "
-            f"could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0]}). "
-            f"Download it elsewhere and place it at {placed}"
+            f"{FILE_NAME} of {repository} is not on this machine and could not be downloaded "
+            f"({type(error).__name__}: {str(error).splitlines()[0]}). Download "
+            f"https://huggingface.co/{repository}/resolve/main/{FILE_NAME} elsewhere and place it "
+            f"at {placed}"
         ) from error
