@@ -54,14 +54,16 @@ def nms(boxes, scores, iou_threshold, max_output, score_threshold=None, classes=
     scores = ops.where(usable, scores, _NEVER)
     boxes = ops.where(usable[..., None], boxes, 0.0)
 
-    if _tensorflow.kernels_available():
-        return _tensorflow.nms(boxes, scores, iou_threshold, max_output, classes)
-    # Without classes all boxes are of one; a column of padding lets N be zero.
-    if classes is None:
-        classes = ops.zeros_like(scores, dtype="int32")
+    # A row of padding lets N be zero.
     boxes = ops.pad(boxes, ((0, 0), (0, 1), (0, 0)))
     scores = ops.pad(scores, ((0, 0), (0, 1)), constant_values=_NEVER)
-    classes = ops.pad(classes, ((0, 0), (0, 1)))
+    if classes is not None:
+        classes = ops.pad(classes, ((0, 0), (0, 1)))
+
+    if _tensorflow.kernels_available():
+        return _tensorflow.nms(boxes, scores, iou_threshold, max_output, classes)
+    if classes is None:
+        classes = ops.zeros_like(scores, dtype="int32")
     search = _iterative if max_output <= _ITERATIVE_OUTPUTS else _blocked
     return search(boxes, scores, classes, iou_threshold, max_output)
 

@@ -123,6 +123,15 @@ def test_rows_all_masked(path):
         assert not np.any(valid) and not np.any(indices)
 
 
+@pytest.mark.parametrize("max_output", [5, 200])
+def test_no_candidates(path, max_output):
+    boxes, scores = np.zeros((2, 0, 4), "float32"), np.zeros((2, 0), "float32")
+    for classes in (None, np.zeros((2, 0), "int32")):
+        indices, valid = nms(boxes, scores, 0.5, max_output, classes=classes)
+        assert indices.shape == (2, max_output)
+        assert not np.any(valid) and not np.any(indices)
+
+
 def test_equal_scores_keep_the_lower_index(path):
     boxes = np.tile(np.array([[0, 0, 4, 4], [9, 9, 12, 12]], "float32"), (2, 1))[None]
     for max_output in (4, 200):
