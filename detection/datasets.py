@@ -1,6 +1,9 @@
 """Opens the data sets that a configuration names, and says what is wrong with them."""
 
-from detection.data import load_dataset, verify_images
+import contextlib
+import re
+
+from detection.data import DataError, load_dataset, verify_images
 
 _BAD = ("missing_image", "undecodable_image", "size_mismatch")
 
@@ -41,6 +44,34 @@ def open_dataset(config, split):
         dataset = dataset.subset(good)
         dataset.problems.merge(found)
     return dataset
+
+
+@contextlib.contextmanager
+def plain_data_errors():
+    """Lets an image that breaks inside a pipeline be named by the reader's own error.
+
+    TensorFlow wraps the `DataError` of a pipeline into an error of its own, with the
+    stack trace in its text.
+
+    Raises:
+        DataError: naming the image.
+
+    Example:
+
+    ```python
+    with plain_data_errors():
+        model.fit(batches)
+    ```
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        found = re.search(r"DataError: (.*)", str(error))
+        if found is None:
+            raise
+        raise DataError(found[1]) from None
 
 
 def _coco(config, split):

@@ -1,11 +1,12 @@
 """Evaluates a detector on a split of a configured data set."""
 
 from detection.data import make_batches, numpy_batches
-from detection.datasets import open_dataset
+from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, write_metrics, write_results
 from detection.predict import predict_dataset
 
 
+@plain_data_errors()
 def evaluate_model(model, config, split="val", output=None, say=print):
     """Runs a detector over a split and computes COCO and VOC figures.
 

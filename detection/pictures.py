@@ -40,21 +40,20 @@ def draw_training_batches(batches, categories, folder, count=3):
         image_grid(pictures).save(folder / f"train_batch{number}.jpg", quality=85)
 
 
-def draw_validation(dataset, results, categories, folder, count):
+def draw_validation(dataset, results, folder, count):
     """Writes `val_batch*_labels.jpg` and `_pred.jpg` for the first images of a data set.
 
     Args:
         dataset: a `DetectionDataset`.
         results: list of COCO results on it.
-        categories: sequence of `{"id", "name"}`.
         folder: `pathlib.Path` to write to.
         count: int, images to draw.
 
     Returns:
         List of the paths written.
     """
-    names = [category["name"] for category in categories]
-    index_of = {category["id"]: i for i, category in enumerate(categories)}
+    names = list(dataset.class_names)
+    index_of = {category.id: i for i, category in enumerate(dataset.categories)}
     by_image = {}
     for result in results:
         by_image.setdefault(result["image_id"], []).append(result)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from detection.data.images import decode_image, read_bytes, to_rgb
 from detection.data.transforms import prepare_image
 from detection.evaluation.results import to_coco_results
 
@@ -95,16 +96,9 @@ def load_image(source):
         ValueError: naming the file, or the shape and dtype, that is not an image.
     """
     if isinstance(source, (str, Path)):
-        try:
-            with Image.open(source) as image:
-                image = ImageOps.exif_transpose(image).convert("RGB")
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"Could not read {str(source)!r} as an image: {error}. Give a JPEG or PNG file."
-            ) from None
-        return np.asarray(image)
+        return decode_image(read_bytes(source), str(source))
     if isinstance(source, Image.Image):
-        return np.asarray(ImageOps.exif_transpose(source).convert("RGB"))
+        return np.asarray(to_rgb(ImageOps.exif_transpose(source)))
     array = np.asarray(source)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=-1)
@@ -166,6 +160,8 @@ def predict_dataset(model, batches, dataset):
         original pixels and with the data set's own ids.
     """
     results = []
+    # Of the data set, not of the model: the one it was trained on may number them otherwise.
+    category_ids = [category.id for category in dataset.categories]
     for x, y in batches:
         outputs = model.predict_on_batch(x)
         outputs = {name: np.asarray(value) for name, value in outputs.items()}
@@ -183,7 +179,7 @@ def predict_dataset(model, batches, dataset):
                     found.boxes,
                     found.scores,
                     found.classes,
-                    [category["id"] for category in model.categories],
+                    category_ids,
                 )
             )
     return results

@@ -1,6 +1,5 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
-import re
 import time
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import keras
 
 from detection.build import build_model
 from detection.callbacks import Evaluation, StopAfter
-from detection.data import DataError, make_batches, numpy_batches
-from detection.datasets import open_dataset
+from detection.data import make_batches, numpy_batches
+from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
 from detection.pictures import draw_training_batches, draw_validation, plot_run
 from detection.predict import predict_dataset
@@ -28,6 +27,7 @@ from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.training_state import save_training_state
 
 
+@plain_data_errors()
 def train(config, say=print):
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 
@@ -82,7 +82,7 @@ def train(config, say=print):
     metrics = evaluate(ground_truth, results, curves=True)
     write_results(folder / "predictions.json", results)
     plot_run(folder, metrics, ground_truth, results, categories)
-    draw_validation(datasets["val"], results, categories, folder, config.run.pictures)
+    draw_validation(datasets["val"], results, folder, config.run.pictures)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     say(summary_table(metrics))
@@ -173,21 +173,14 @@ def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, sa
             say(note)
         else:
             callbacks.append(callback)
-    try:
-        model.fit(
-            batches,
-            epochs=epochs,
-            steps_per_epoch=batches.steps_per_epoch,
-            callbacks=callbacks,
-            shuffle=False,  # the plan has done it
-            verbose=0,
-        )
-    except Exception as error:
-        # An image that broke inside the pipeline is named, without TensorFlow's wrapping.
-        found = re.search(r"DataError: (.*)", str(error))
-        if found is None or isinstance(error, DataError):
-            raise
-        raise DataError(found[1]) from None
+    model.fit(
+        batches,
+        epochs=epochs,
+        steps_per_epoch=batches.steps_per_epoch,
+        callbacks=callbacks,
+        shuffle=False,  # the plan has done it
+        verbose=0,
+    )
 
 
 def _export(config, model, dataset, folder, say):

@@ -5,7 +5,7 @@ import sys
 import tempfile
 
 
-def run(main):
+def run(main, interrupted="Interrupted."):
     """Runs a script's `main()` and turns expected errors into one message.
 
     Exit codes: 0 done, 1 training diverged, 2 something in the input or the
@@ -14,9 +14,9 @@ def run(main):
     try:
         main()
     except KeyboardInterrupt:
-        print("\nInterrupted. Checkpoints of finished epochs are in the run folder.")
+        print(f"\n{interrupted}", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, FileNotFoundError, PermissionError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:

@@ -32,6 +32,8 @@ def main():
     from detection.evaluation import summary_table
 
     model_path = Path(arguments.model)
+    if not model_path.exists():
+        raise ValueError(f"There is no model or run folder {arguments.model!r}.")
     source = arguments.config or model_path / "config.yaml"
     if arguments.config is None and not source.is_file():
         raise ValueError(
@@ -44,7 +46,7 @@ def main():
     metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
     print(summary_table(metrics))
     if output:
-        print(f"written: {output / 'metrics.json'}, {output / 'predictions.json'}")
+        print(f"Written: {output / 'metrics.json'}, {output / 'predictions.json'}")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ Example:
 """
 
 import argparse
-import os
-import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from _common import quiet_start, run
 
 
-def parse(arguments=None):
+def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -28,22 +26,16 @@ def parse(arguments=None):
     parser.add_argument(
         "--trust", action="store_true", help="load a .keras file from a source you know"
     )
-    return parser.parse_args(arguments)
+    arguments = parser.parse_args()
 
-
-def main(arguments=None):
-    options = parse(arguments)
+    quiet_start()
     from detection.export import describe, export_saved_model
     from detection.saving import load
 
-    try:
-        model = load(options.model, trust=options.trust)
-        folder = export_saved_model(
-            model, options.output, version=options.version, samples=options.samples
-        )
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    model = load(arguments.model, trust=arguments.trust)
+    folder = export_saved_model(
+        model, arguments.output, version=arguments.version, samples=arguments.samples
+    )
     facts = describe(model)
     print(f"Exported to {folder}; it answers as the model does.")
     for name, inputs in facts["signatures"].items():
@@ -51,8 +43,7 @@ def main(arguments=None):
     for name, meaning in facts["outputs"].items():
         print(f"    {name}: {meaning}")
     print(f"  classes: {', '.join(facts['class_names'])}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -42,4 +42,4 @@ def main():
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, "Interrupted. Checkpoints of finished epochs are in the run folder.")

@@ -1,8 +1,8 @@
 """The exported model, run by a process that has only TensorFlow, against `model.detect`."""
 
-import importlib.util
 import io
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -304,12 +304,11 @@ def test_values_that_are_not_finite_are_not_an_answer(model):
     assert int(outputs["num_detections"][0]) == 0
 
 
-def script():
-    path = Path(__file__).parents[2] / "scripts" / "export_saved_model.py"
-    spec = importlib.util.spec_from_file_location("export_saved_model_script", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def run_script(monkeypatch, *arguments):
+    scripts = Path(__file__).parents[2] / "scripts"
+    monkeypatch.syspath_prepend(scripts)
+    monkeypatch.setattr(sys, "argv", ["export_saved_model.py", *map(str, arguments)])
+    runpy.run_path(scripts / "export_saved_model.py", run_name="__main__")
 
 
 def test_script_says_where_the_export_is(model, exported, tmp_path, monkeypatch, capsys):
@@ -321,20 +320,22 @@ def test_script_says_where_the_export_is(model, exported, tmp_path, monkeypatch,
     )
     sample, output = tmp_path / "a.png", tmp_path / "served"
     picture(64, 80).save(sample)
-    arguments = ["a run", str(output), "--version", "4", "--samples", str(sample)]
-    assert script().main(arguments) == 0
+    arguments = ("a run", output, "--version", 4, "--samples", sample)
+    run_script(monkeypatch, *arguments)
     printed = capsys.readouterr().out
     assert str(output / "4") in printed
     assert "serving_default(image_bytes: string [B]" in printed
     metadata = json.loads((output / "4" / "assets" / "detector.json").read_text())
     assert metadata["self_check"]["images"] == 1
     # The same again is refused in one line.
-    assert script().main(arguments) == 2
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, *arguments)
     assert "never overwritten" in capsys.readouterr().err
 
 
-def test_script_names_what_is_not_there(tmp_path, capsys):
-    assert script().main([str(tmp_path / "no_run"), str(tmp_path / "served")]) == 2
+def test_script_names_what_is_not_there(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, tmp_path / "no_run", tmp_path / "served")
     assert "no_run" in capsys.readouterr().err
     assert not (tmp_path / "served").exists()
 
