@@ -2,7 +2,8 @@
 
 import importlib
 
-# Imported on first use: training needs pycocotools and matplotlib, serving does not.
+# Imported on first use: training needs pycocotools and matplotlib, serving does not. No name may
+# be that of a module, which would take its place once imported.
 _HOME = {
     "AnchorGenerator": "detection.anchors",
     "BoxCoder": "detection.box_coder",
@@ -17,7 +18,7 @@ _HOME = {
     "load_config": "detection.config",
     "predict_dataset": "detection.predict",
     "save_model": "detection.saving",
-    "train": "detection.train",
+    "train_detector": "detection.train",
 }
 
 __all__ = sorted(_HOME)

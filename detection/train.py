@@ -28,7 +28,7 @@ from keras_resnet.training.training_state import save_training_state
 
 
 @plain_data_errors()
-def train(config, say=print):
+def train_detector(config, say=print):
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 
     Args:
@@ -46,7 +46,7 @@ def train(config, say=print):
     Example:
 
     ```python
-    folder, metrics = detection.train(detection.load_config("quickstart"))
+    folder, metrics = detection.train_detector(detection.load_config("quickstart"))
     ```
     """
     started = time.monotonic()
@@ -195,7 +195,11 @@ def _export(config, model, dataset, folder, say):
     from detection.export import export_saved_model
 
     samples = [dataset.read_image(i) for i in range(min(2, len(dataset)))]
-    return export_saved_model(model, folder / "saved_model", samples=samples)
+    try:
+        return export_saved_model(model, folder / "saved_model", samples=samples)
+    except ValueError as error:  # the run itself is done and saved
+        say(f"No SavedModel: {error}")
+        return None
 
 
 def _say_where(folder, exported, metrics, say):

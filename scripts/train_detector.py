@@ -38,7 +38,7 @@ def main():
     if arguments.dry_run:
         print(dump_config(config), end="")
         return
-    detection.train(config, say=(lambda line: None) if arguments.quiet else print)
+    detection.train_detector(config, say=(lambda line: None) if arguments.quiet else print)
 
 
 if __name__ == "__main__":
