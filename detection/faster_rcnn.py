@@ -108,7 +108,6 @@ class FasterRCNN(keras.Model):
         config = keras.saving.deserialize_keras_object(config)
         config.pop("jit_compile", None)
         self.compile(**config)
-        self.optimizer.build(self.trainable_variables)
 
     @property
     def class_names(self):
@@ -116,8 +115,13 @@ class FasterRCNN(keras.Model):
         return [category["name"] for category in self.categories]
 
     def compile(self, optimizer="sgd", jit_compile="auto", **kwargs):
-        """As `keras.Model.compile`; "auto" jits where the backend and device gain from it."""
+        """As `keras.Model.compile`; "auto" jits where the backend and device gain from it.
+
+        Freeze layers before: the optimizer is built here.
+        """
         super().compile(optimizer=optimizer, jit_compile=choose_jit(jit_compile), **kwargs)
+        # Variables made during the first step would have TensorFlow trace it twice.
+        self.optimizer.build(self.trainable_variables)
 
     def call(self, x, training=False):
         first = self._first_stage(x, training)

@@ -7,6 +7,7 @@ import pydantic
 
 from detection.build import build_model
 from detection.config import ModelConfig
+from keras_resnet.export import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.variable_keys import variable_keys
 
@@ -50,7 +51,7 @@ def save_model(model, folder):
     return save_artifact(folder, description, variable_keys(model))
 
 
-def load(source, trust=False):
+def load(source, trust=False, precision="float32"):
     """Loads a detector.
 
     Args:
@@ -58,6 +59,8 @@ def load(source, trust=False):
             `save_model`, or a `.keras` file.
         trust: a `.keras` file may name any registered class; pass True if you know
             where it comes from.
+        precision: dtype policy of the loaded model. The weights are float32 however
+            the model was trained; `None` takes the policy of the training.
 
     Returns:
         A built `FasterRCNN`, not compiled.
@@ -78,7 +81,10 @@ def load(source, trust=False):
                 "A .keras file can name any registered class. Pass trust=True if you know where "
                 f"it comes from. Received: {str(path)!r}"
             )
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
+        return (
+            model if precision in (None, model.dtype_policy.name) else with_dtype(model, precision)
+        )
     folder = _artifact_folder(path)
     description, arrays = load_artifact(folder)
     if description.get("format") != FORMAT or description.get("version") != VERSION:
@@ -92,7 +98,7 @@ def load(source, trust=False):
     except (pydantic.ValidationError, KeyError) as error:
         raise ValueError(f"{folder} describes no valid architecture: {error}") from None
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(description["precision"])
+    keras.config.set_dtype_policy(precision or description["precision"])
     try:
         model = build_model(architecture, description["categories"], description["preprocessing"])
     finally:

@@ -2,8 +2,7 @@
 
 from keras import ops
 
-from detection.boxes import intersection_over_area, iou_matrix
-from detection.matching import match
+from detection.matching import match_boxes
 
 
 def match_to_ground_truth(candidates, y, positive, negative, allow_low_quality):
@@ -18,18 +17,15 @@ def match_to_ground_truth(candidates, y, positive, negative, allow_low_quality):
     Returns:
         `(matched int32 [B, N], labels int32 [B, N])`.
     """
-    real = y["classes"] >= 0
-    matched, labels = match(
-        iou_matrix(candidates, y["boxes"]),
-        real & ~y["is_crowd"],
+    return match_boxes(
+        candidates,
+        y["boxes"],
+        y["classes"] >= 0,
+        y["is_crowd"],
         positive=positive,
         negative=negative,
         allow_low_quality=allow_low_quality,
     )
-    crowd = ops.expand_dims(real & y["is_crowd"], 1)
-    inside = ops.where(crowd, intersection_over_area(candidates, y["boxes"]), 0.0)
-    in_crowd = ops.max(inside, axis=-1) >= 0.5
-    return matched, ops.where(in_crowd & (labels == 0), -1, labels)
 
 
 def gather_boxes(boxes, indices):
