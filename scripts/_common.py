@@ -32,9 +32,10 @@ def quiet_start():
     """Imports the backend without the lines that its C++ code prints at the start.
 
     They go to the file descriptor before any log level holds. Should the import
-    fail, they are printed.
+    fail, they are printed. What goes wrong later comes as a Python exception;
+    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows the log of TensorFlow beside it.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as captured:

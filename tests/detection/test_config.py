@@ -1,0 +1,88 @@
+"""The packaged configurations, and what is refused in one's own."""
+
+import pytest
+
+import detection
+from detection.config import BackboneConfig, ModelConfig, TrainConfig
+from keras_resnet.training.config import available_configs, dump_config
+
+CATEGORIES = [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]
+
+
+@pytest.mark.parametrize("name", available_configs("detection"))
+def test_packaged_configs_build(name, tmp_path):
+    config = detection.load_config(name, ["model.backbone.weights=null"])
+    again = tmp_path / "copy.yaml"
+    again.write_text(dump_config(config), encoding="utf-8")
+    assert detection.load_config(again) == config
+
+    model = detection.build_model(config.model, CATEGORIES)
+    assert model.count_params() > 10_000
+    anchors = config.model.rpn
+    per_place = len(anchors.aspect_ratios) * len(anchors.anchor_sizes[0])
+    assert model.rpn.objectness.kernel.shape[-1] == per_place
+    assert model.rpn.deltas.kernel.shape[-1] == 4 * per_place
+    assert model.roi_heads.classifier.kernel.shape == (config.model.roi_heads.hidden[-1], 3)
+    assert model.class_names == ["a", "b"]
+    assert model.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("train.stepz=3", "train.stepz: unknown key; did you mean train.steps?"),
+        ("model.rpn.pre_nm=[1, 2]", "did you mean model.rpn.pre_nms?"),
+        ("data.pipeline.batchsize=3", "did you mean data.pipeline.batch_size?"),
+        ("batch_size=3", "did you mean data.pipeline.batch_size?"),
+        ("train.steps=0", "train.steps: .*greater than 0"),
+        ("train.learning_rate=fast", "train.learning_rate: .*'fast'"),
+        ("train.precision=float8", "train.precision: .*mixed_bfloat16"),
+        ("train.epochs=3", "give either `steps` or `epochs`"),
+        ("train.steps=null", "give either `steps` or `epochs`"),
+        ("data.format=yolo", "data.format: .*'shapes', 'coco', 'voc' or 'tfds'"),
+        ("data.pipeline.max_side=4", "`max_side` must be at least the largest shorter side"),
+        ("model.backbone.depth=18", "give either `depth` or `stage_blocks`"),
+        ("model.backbone.weights=imagenet", "`weights` are published for a `depth` only"),
+        ("model.backbone.norm=layer", "model.backbone.norm: .*'layer'"),
+    ],
+)
+def test_mistakes_are_named(override, message):
+    with pytest.raises(ValueError, match=message):
+        detection.load_config("quickstart", [override])
+
+
+def test_a_published_depth_fixes_width_and_block():
+    with pytest.raises(ValueError, match="`depth` fixes them"):
+        BackboneConfig(depth=50, block="bottleneck")
+    assert BackboneConfig(depth=50).stage_blocks is None
+
+
+def test_without_weights_changes_nothing_else():
+    config = ModelConfig(backbone=BackboneConfig(depth=50, weights="imagenet", norm="frozen"))
+    expected = config.model_dump()
+    expected["backbone"]["weights"] = None
+    assert config.without_weights().model_dump() == expected
+    assert config.backbone.weights == "imagenet"
+
+
+def test_defaults_are_those_of_the_usual_recipe():
+    """The numbers of detectron2's Faster R-CNN with a feature pyramid."""
+    config = ModelConfig(backbone=BackboneConfig(depth=50))
+    assert config.rpn.anchor_sizes == ((32,), (64,), (128,), (256,), (512,))
+    assert config.rpn.aspect_ratios == (0.5, 1.0, 2.0)
+    assert (config.rpn.pre_nms, config.rpn.post_nms) == ((2000, 1000), (1000, 1000))
+    assert (config.rpn.nms_threshold, config.rpn.samples) == (0.7, 256)
+    assert (config.rpn.positive_iou, config.rpn.negative_iou) == (0.7, 0.3)
+    heads = config.roi_heads
+    assert (heads.hidden, heads.samples, heads.positive_fraction) == ((1024, 1024), 512, 0.25)
+    assert heads.box_weights == (10.0, 10.0, 5.0, 5.0)
+    assert (heads.score_threshold, heads.nms_threshold, heads.max_detections) == (0.05, 0.5, 100)
+    train = TrainConfig(steps=1)
+    assert (train.learning_rate, train.reference_batch, train.momentum) == (0.02, 16, 0.9)
+    assert (train.weight_decay, train.warmup_steps, train.warmup_factor) == (1e-4, 1000, 0.001)
+
+
+def test_anchor_sizes_must_fit_the_levels():
+    config = detection.load_config("quickstart", ["model.rpn.anchor_sizes=[[16], [32]]"])
+    with pytest.raises(ValueError, match=r"`model.rpn.anchor_sizes` .*Received: \(\(16.0,\)"):
+        detection.build_model(config.model, CATEGORIES)

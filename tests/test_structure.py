@@ -1,0 +1,214 @@
+"""The dependencies between files: which way they point, and that all of them are declared."""
+
+import ast
+import functools
+import graphlib
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import detection
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("keras_resnet", "detection")
+
+# Modules of `detection`, lowest first: each imports only from the lines above its own.
+LAYERS = (
+    ("_tensorflow", "boxes"),
+    ("anchors", "box_coder", "sampling", "nms", "roi_align", "losses", "top_k", "matching"),
+    ("targets",),
+    ("fpn", "rpn", "roi_heads"),
+    ("faster_rcnn", "data", "evaluation", "plots", "exif_ops"),
+    ("visualize", "config", "datasets", "predict", "serving_ops"),
+    ("build", "callbacks", "pictures", "export_check", "serving"),
+    ("saving", "evaluate", "export"),
+    ("train",),
+)
+MODEL = {name for layer in LAYERS[:4] for name in layer} | {"faster_rcnn", "build"}
+# A method for people, which imports what reads files when it is called.
+LATE = {("detection.faster_rcnn", "detection.predict")}
+
+# The modules that are about TensorFlow: nobody imports them at the module level but each other.
+ABOUT_TENSORFLOW = {
+    "detection.data.pipeline",
+    "detection.exif_ops",
+    "detection.serving",
+    "detection.serving_ops",
+}
+FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras_cv", "jax", "torch"}
+
+DISTRIBUTION_OF = {"yaml": "pyyaml", "PIL": "pillow"}
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(p): p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))}
+
+
+@functools.cache
+def imports(module, late=True):
+    """Full names that a module imports; without `late` only those of its top level."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if late else tree.body
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in FILES else node.module)
+    return found
+
+
+def own(module, late=True):
+    return {name for name in imports(module, late) if name.split(".")[0] in PACKAGES}
+
+
+def test_files_were_found():
+    assert {"detection.boxes", "detection.data.coco", "keras_resnet.training.run"} <= set(FILES)
+    assert "keras" in imports("detection.faster_rcnn")
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_packages_point_one_way(module):
+    for name in imports(module):
+        first = name.split(".")[0]
+        assert first not in ("scripts", "tests", "_common")
+        if module.startswith("keras_resnet"):
+            assert first != "detection"
+        if module.startswith("keras_resnet.training"):
+            assert first != "keras_resnet" or name.startswith("keras_resnet.training")
+
+
+def test_layers_name_every_module():
+    listed = [name for layer in LAYERS for name in layer]
+    present = {name.split(".")[1] for name in FILES if name.startswith("detection.")}
+    assert len(listed) == len(set(listed))
+    assert set(listed) == present
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("detection.")])
+def test_modules_import_from_lower_layers(module):
+    level = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+    here = module.split(".")[1]
+    for name in own(module):
+        if not name.startswith("detection."):
+            continue
+        there = name.split(".")[1]
+        late = (module, name) in LATE and name not in own(module, late=False)
+        if there == here or late:
+            continue
+        assert level[there] < level[here], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("package", ["data", "evaluation"])
+def test_data_and_evaluation_know_only_themselves(package):
+    for module in FILES:
+        if module.startswith(f"detection.{package}"):
+            assert all(name.startswith(f"detection.{package}") for name in own(module)), module
+
+
+@pytest.mark.parametrize("module", sorted(MODEL))
+def test_the_model_knows_no_files(module):
+    allowed = {"keras", "keras_resnet", "numpy", "math", "detection"}
+    names = {name.split(".")[0] for name in imports(f"detection.{module}", late=False)}
+    assert names <= allowed
+    for name in own(f"detection.{module}", late=False):
+        assert not name.startswith(("detection.data", "detection.evaluation"))
+
+
+def test_no_circles():
+    graph = {module: own(module, late=False) & set(FILES) for module in FILES}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(FILES)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_frameworks_are_imported_only_where_they_are_the_subject(module):
+    if module in ABOUT_TENSORFLOW:
+        assert "tensorflow" in imports(module, late=False)
+        return
+    top = imports(module, late=False)
+    assert not {name.split(".")[0] for name in top} & FRAMEWORKS
+    assert not top & ABOUT_TENSORFLOW
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_not_those_of_modules(package):
+    # Importing the module would put it in the place of the name.
+    names = __import__(package).__all__
+    assert names
+    assert not [name for name in names if f"{package}.{name}" in FILES]
+    for name in names:
+        assert getattr(__import__(package), name).__module__ != package
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        detection.no_such_thing  # noqa: B018
+
+
+def test_every_dependency_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {name_of_requirement(text) for text in project["dependencies"]}
+    used = {name.split(".")[0] for module in FILES for name in imports(module)}
+    used -= set(sys.stdlib_module_names) | set(PACKAGES)
+    # The one only where the user has chosen it as the backend, the other comes with Keras.
+    used -= {"jax", "h5py"}
+    found = {DISTRIBUTION_OF.get(name, name).lower().replace("_", "-") for name in used}
+    assert found <= declared
+    assert {"keras", "tensorflow", "pillow"} <= found
+
+
+def name_of_requirement(text):
+    name = text
+    for stop in "<>=!~;[ ":
+        name = name.split(stop)[0]
+    return name.lower().replace("_", "-")
+
+
+def test_configs_are_package_data():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    patterns = tools["setuptools"]["package-data"]
+    shipped = set()
+    for package in PACKAGES:
+        for pattern in patterns[package]:
+            shipped |= set((ROOT / package).glob(pattern))
+    present = {path for package in PACKAGES for path in (ROOT / package).rglob("*.yaml")}
+    assert ROOT / "detection" / "configs" / "quickstart.yaml" in present
+    assert present == shipped
+
+
+WITHOUT_TENSORFLOW = """
+import importlib, sys
+for name in ("tensorflow", "tensorflow_datasets", "keras_cv"):
+    sys.modules[name] = None  # importing it now raises ImportError
+import keras, detection, keras_resnet
+assert keras.backend.backend() == "jax"
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+for name in detection.__all__:
+    getattr(detection, name)
+print(len(sys.argv) - 1, "imported")
+"""
+
+
+def test_everything_else_imports_without_tensorflow():
+    modules = sorted(set(FILES) - ABOUT_TENSORFLOW)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, *modules],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{len(modules)} imported\n"
