@@ -1,6 +1,7 @@
 """Saves and loads detectors as a folder of JSON, weights and hashes."""
 
 from pathlib import Path
+from typing import Literal
 
 import keras
 import pydantic
@@ -9,10 +10,34 @@ from detection.build import build_model
 from detection.config import ModelConfig
 from keras_resnet.export import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
+from keras_resnet.training.config import StrictModel
+from keras_resnet.training.devices import POLICIES
 from keras_resnet.training.variable_keys import variable_keys
 
 FORMAT = "detection.FasterRCNN"
 VERSION = 1
+
+
+class _Category(StrictModel):
+    id: int
+    name: str
+
+
+class _Preprocessing(StrictModel):
+    min_side: pydantic.PositiveInt
+    max_side: pydantic.PositiveInt
+    size_divisor: pydantic.PositiveInt
+
+
+class _Description(StrictModel):
+    """What `model.json` holds."""
+
+    format: Literal[FORMAT]
+    version: Literal[VERSION]
+    architecture: ModelConfig
+    categories: tuple[_Category, ...]
+    preprocessing: _Preprocessing | None
+    precision: Literal[POLICIES]
 
 
 def save_model(model, folder):
@@ -45,7 +70,7 @@ def save_model(model, folder):
         "version": VERSION,
         "architecture": model.architecture.model_dump(mode="json"),
         "categories": list(model.categories),
-        "preprocessing": dict(model.preprocessing),
+        "preprocessing": dict(model.preprocessing) or None,
         "precision": model.dtype_policy.name,
     }
     return save_artifact(folder, description, variable_keys(model))
@@ -93,14 +118,16 @@ def load(source, trust=False, precision="float32"):
             f"format={description.get('format')!r}, version={description.get('version')!r}"
         )
     try:
-        # The weights come from the artefact; nothing else may be opened for them.
-        architecture = ModelConfig.model_validate(description["architecture"]).without_weights()
-    except (pydantic.ValidationError, KeyError) as error:
-        raise ValueError(f"{folder} describes no valid architecture: {error}") from None
+        about = _Description.model_validate(description)
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{folder} describes no valid detector: {error}") from None
+    plain = about.model_dump()
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision or description["precision"])
+    keras.config.set_dtype_policy(precision or about.precision)
     try:
-        model = build_model(architecture, description["categories"], description["preprocessing"])
+        # The weights come from the artefact; nothing else may be opened for them.
+        architecture = about.architecture.without_weights()
+        model = build_model(architecture, plain["categories"], plain["preprocessing"])
     finally:
         keras.config.set_dtype_policy(policy)
     assign(variable_keys(model), arrays)
