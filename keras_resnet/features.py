@@ -59,7 +59,7 @@ def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
     >>> tuple(features(np.zeros((1, 64, 64, 3), "float32"))["C4"].shape)
     (1, 4, 4, 256)
     """
-    last = _last_layers(backbone)
+    last = last_layers(backbone)
     unknown = [name for name in names if name not in last]
     if unknown or not names:
         raise ValueError(
@@ -94,7 +94,7 @@ def freeze(model, up_to="C2", norms=True):
     >>> model.get_layer("stem").trainable
     False
     """
-    stages = {"stem": 1, **{name: int(name[1:]) for name in _last_layers(model)}}
+    stages = {"stem": 1, **{name: int(name[1:]) for name in last_layers(model)}}
     if up_to is not None and up_to not in stages:
         raise ValueError(
             f"`up_to` must be None or one of {', '.join(map(repr, stages))}. "
@@ -112,7 +112,7 @@ def freeze(model, up_to="C2", norms=True):
     return model
 
 
-def _last_layers(model):
+def last_layers(model):
     """Return the last layer of each stage by the name of its feature map."""
     matches = ((_STAGE.fullmatch(layer.name), layer) for layer in model.layers)
     return {f"C{match[1]}": layer for match, layer in matches if match}

@@ -6,6 +6,7 @@ import keras
 
 from keras_resnet._arguments import choose, standardize_data_format
 from keras_resnet.blocks import BLOCKS
+from keras_resnet.features import last_layers
 from keras_resnet.stem import Stem, parse_stem
 
 
@@ -125,25 +126,43 @@ class ResNet(keras.Model):
         del arguments["input_shape"]
         return arguments
 
+    @property
+    def preprocessing(self):
+        """The `style` of `preprocess_input` that the loaded weights want; None if unknown."""
+        return self.get_layer("stem").preprocessing
+
+    @property
+    def pyramid_level_inputs(self):
+        """The layers behind the levels P2, P3, … of a feature pyramid, as keras-cv asks for."""
+        return {f"P{name[1:]}": layer.name for name, layer in last_layers(self).items()}
+
     def get_config(self):
         config = copy.deepcopy(dict(self._arguments))
         activation = keras.activations.get(config["classifier_activation"])
         config["classifier_activation"] = keras.activations.serialize(activation)
         config["dtype"] = keras.dtype_policies.serialize(config["dtype"])
         frozen = [path for path, layer in _sublayers(self) if not layer.trainable]
-        return {**config, "name": self.name, "trainable": self.trainable, "frozen": frozen}
+        return {
+            **config,
+            "name": self.name,
+            "trainable": self.trainable,
+            "frozen": frozen,
+            "preprocessing": self.preprocessing,
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         # What was frozen stays so, or else a saved optimizer would not fit the reloaded model.
         frozen = config.pop("frozen", ())
+        preprocessing = config.pop("preprocessing", None)
         activation = config.get("classifier_activation")
         config["classifier_activation"] = keras.activations.get(activation)
         model = cls(**config)
         for path, layer in _sublayers(model):
             if path in frozen:
                 layer.trainable = False
+        model.get_layer("stem").preprocessing = preprocessing
         return model
 
 

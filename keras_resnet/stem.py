@@ -34,6 +34,8 @@ class Stem(keras.layers.Layer):
         pool: bool, end with the max-pool.
         norm: as in `ResNet`.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
+        preprocessing: str or None, the `style` of `preprocess_input` that the weights were trained
+            with. `load_weights` records it here, so that it is saved with the network.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -50,7 +52,15 @@ class Stem(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters, kernel_size=7, stride=2, pool=True, norm="batch", data_format=None, **kwargs
+        self,
+        filters,
+        kernel_size=7,
+        stride=2,
+        pool=True,
+        norm="batch",
+        data_format=None,
+        preprocessing=None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
@@ -58,6 +68,7 @@ class Stem(keras.layers.Layer):
         self.stride = stride
         self.pool = pool
         self.norm_options = norm
+        self.preprocessing = preprocessing
         self.data_format = standardize_data_format(data_format)
         shared = {"data_format": self.data_format, "dtype": self.dtype_policy}
         self.conv = PaddedConv2D(filters, kernel_size, strides=stride, name="conv", **shared)
@@ -100,4 +111,5 @@ class Stem(keras.layers.Layer):
             "pool": self.pool,
             "norm": self.norm_options,
             "data_format": self.data_format,
+            "preprocessing": self.preprocessing,
         }
