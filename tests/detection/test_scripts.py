@@ -174,8 +174,9 @@ def test_training_on_jax_without_tensorflow(tmp_path):
     settings["train"].update(steps=3, evaluate_every=2)
     config = tmp_path / "tiny.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    backend = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     # Most of the time would go into XLA's optimizations of programs that run a few times.
-    backend = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    backend["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW, SCRIPTS, "train_detector.py", config],
         env={**os.environ, **backend},
