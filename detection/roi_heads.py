@@ -76,6 +76,8 @@ class RoIHeads(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # Keras would round the regions' coordinates to 16 bits under mixed precision.
+        self.autocast = False
         if num_classes < 1:
             raise ValueError(f"At least one class is needed. Received: num_classes={num_classes}")
         self.num_classes = int(num_classes)

@@ -107,20 +107,23 @@ class RegionProposalNetwork(keras.layers.Layer):
             )
         (self.num_anchors,) = counts
 
-        def convolution(filters, kernel_size, name, **kwargs):
+        def convolution(filters, kernel_size, name, dtype, **kwargs):
             return keras.layers.Conv2D(
                 filters,
                 kernel_size,
                 padding="same",
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                 name=name,
-                dtype=self.dtype_policy,
+                dtype=dtype,
                 **kwargs,
             )
 
-        self.convolution = convolution(filters, 3, "convolution", activation="relu")
-        self.objectness = convolution(self.num_anchors, 1, "objectness")
-        self.deltas = convolution(4 * self.num_anchors, 1, "deltas")
+        self.convolution = convolution(
+            filters, 3, "convolution", self.dtype_policy, activation="relu"
+        )
+        # In 16 bits, many anchors would share a score and their order be arbitrary.
+        self.objectness = convolution(self.num_anchors, 1, "objectness", "float32")
+        self.deltas = convolution(4 * self.num_anchors, 1, "deltas", "float32")
         self.convolution.build((None, None, None, channels))
         self.objectness.build((None, None, None, filters))
         self.deltas.build((None, None, None, filters))
@@ -134,8 +137,8 @@ class RegionProposalNetwork(keras.layers.Layer):
             # Flattened in the order (y, x, anchor), the order of the anchors.
             scores = ops.reshape(self.objectness(hidden), (batch, -1))
             offsets = ops.reshape(self.deltas(hidden), (batch, -1, 4))
-            objectness.append(ops.cast(scores, "float32"))
-            deltas.append(ops.cast(offsets, "float32"))
+            objectness.append(scores)
+            deltas.append(offsets)
         return objectness, deltas
 
     def anchors_for(self, features):

@@ -80,6 +80,33 @@ def test_trains_by_fit_in_every_precision_and_jitted(policy, jit):
     assert outputs["classes"].dtype == np.int32
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_coordinates_and_logits_stay_float32_under_mixed_precision(policy, monkeypatch):
+    from detection import roi_heads
+
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = small_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    seen, align = [], roi_heads.multilevel_roi_align
+    monkeypatch.setattr(
+        roi_heads,
+        "multilevel_roi_align",
+        lambda features, boxes, *args, **kw: seen.append((features, boxes))
+        or align(features, boxes, *args, **kw),
+    )
+    x, y = rectangles(2)
+    first = model(x, training=True)
+    losses = model.compute_losses(x, y, first)
+    (features, boxes), half = seen[0], policy.removeprefix("mixed_")
+    assert boxes.dtype == "float32" and features[0].dtype == half
+    assert all(v.dtype == "float32" for v in (*first["objectness"], *first["deltas"]))
+    assert all(v.dtype == "float32" for v in losses.values())
+    # Finer than 16 bits can tell apart: scores are not rounded on the way.
+    assert len(np.unique(ops.convert_to_numpy(first["objectness"][0]))) > 3000
+
+
 def test_outputs_keep_their_contract():
     model = small_model(roi_heads={"score_threshold": 0.0, "max_detections": 20})
     x, _ = rectangles(3)
