@@ -1,4 +1,4 @@
-"""The convolution of every network here: no bias, He initialisation, torch's padding."""
+"""The convolutions of every network here: He initialisation, torch's padding."""
 
 import keras
 from keras import ops
@@ -15,7 +15,7 @@ def he_normal_fan_out():
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class PaddedConv2D(keras.layers.Conv2D):
-    """A convolution without bias that pads `dilation * (kernel - 1) // 2` pixels on all four sides.
+    """A convolution that pads `dilation * (kernel - 1) // 2` pixels on all four sides.
 
     `padding="same"` of Keras pads a strided convolution by an amount that depends on the size of
     the image, and more at the bottom right; networks trained elsewhere expect the symmetric form.
@@ -26,7 +26,8 @@ class PaddedConv2D(keras.layers.Conv2D):
         strides: int, or a tuple of two equal ints.
         dilation_rate: int, or a tuple of two equal ints; only 1 where `strides` is above 1.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
-        **kwargs: `kernel_initializer`, `kernel_regularizer`, `name`, `dtype`, `trainable`.
+        use_bias: bool; no convolution before a norm needs one.
+        **kwargs: `kernel_initializer`, `bias_initializer`, `kernel_regularizer`, `name`, `dtype`, `trainable`.
 
     Call arguments:
         inputs: tensor `[B, H, W, C]` (or `[B, C, H, W]`).
@@ -52,6 +53,7 @@ class PaddedConv2D(keras.layers.Conv2D):
         dilation_rate=1,
         data_format=None,
         kernel_initializer=None,
+        use_bias=False,
         **kwargs,
     ):
         sizes = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
@@ -70,7 +72,7 @@ class PaddedConv2D(keras.layers.Conv2D):
             padding="valid" if strided and sizes[0] > 1 else "same",
             dilation_rate=dilation_rate,
             data_format=data_format,
-            use_bias=False,
+            use_bias=use_bias,
             kernel_initializer=kernel_initializer or he_normal_fan_out(),
             **kwargs,
         )
@@ -96,14 +98,47 @@ class PaddedConv2D(keras.layers.Conv2D):
             "padding",
             "groups",
             "activation",
-            "use_bias",
-            "bias_initializer",
             "bias_regularizer",
             "bias_constraint",
             "activity_regularizer",
         ):
             config.pop(fixed)
         return config
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class StandardizedConv2D(PaddedConv2D):
+    """A `PaddedConv2D` whose kernel has mean 0 and variance 1 for every channel of the output.
+
+    Stands in for what batch statistics do to the weights where the norm is a group norm. What is
+    trained and saved is the kernel before the standardization.
+
+    Args:
+        filters, kernel_size, **kwargs: as in `PaddedConv2D`.
+
+    Call arguments:
+        inputs: tensor `[B, H, W, C]` (or `[B, C, H, W]`).
+
+    Returns:
+        Tensor `[B, ceil(H / strides), ceil(W / strides), filters]` of the compute dtype.
+
+    Reference:
+        [Qiao et al., 2019, section 2](https://arxiv.org/abs/1903.10520)
+
+    Example:
+
+    >>> layer = keras_resnet.convolution.StandardizedConv2D(8, 3, strides=2)
+    >>> tuple(layer(np.zeros((1, 7, 9, 3), "float32")).shape)
+    (1, 4, 5, 8)
+    """
+
+    def convolution_op(self, inputs, kernel):
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        kernel = ops.cast(kernel, dtype)
+        centred = kernel - ops.mean(kernel, axis=(0, 1, 2), keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=(0, 1, 2), keepdims=True)
+        kernel = centred * ops.rsqrt(variance + 1e-6)
+        return super().convolution_op(inputs, ops.cast(kernel, inputs.dtype))
 
 
 def pad_image(images, amount, data_format):

@@ -1,9 +1,11 @@
-"""Normalization layers: batch (fused where the backend can), frozen batch, group."""
+"""Normalization layers: batch (fused where the backend can), synchronized, frozen, group."""
+
+import functools
 
 import keras
-from keras import ops
 
 from keras_resnet._arguments import channel_axis, choose
+from keras_resnet._batch_norm import can_fuse, fused, plain, sum_over_replicas
 
 MOMENTUM = 0.9
 EPSILON = 1e-5
@@ -60,8 +62,9 @@ class BatchNormalization(keras.layers.Layer):
         self.epsilon = float(epsilon)
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
-    # The frozen form sets this to False.
+    # The frozen form sets the first to False, the synchronized form the second to True.
     _affine_is_trainable = True
+    _synchronized = False
 
     def build(self, input_shape):
         channels = input_shape[self.axis]
@@ -86,7 +89,10 @@ class BatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         by_batch = bool(training) and self.trainable and self._affine_is_trainable
-        normalize = _fused if _can_fuse(inputs, self.axis) else _plain
+        if by_batch and self._synchronized:
+            normalize = functools.partial(plain, total=sum_over_replicas)
+        else:
+            normalize = fused if can_fuse(inputs, self.axis) else plain
         outputs, mean, variance = normalize(
             inputs,
             self.gamma,
@@ -141,13 +147,39 @@ class FrozenBatchNormalization(BatchNormalization):
         return config
 
 
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class SyncBatchNormalization(BatchNormalization):
+    """Batch normalization by the batches of all replicas together, for few images per device.
+
+    On TensorFlow the sums are exchanged under `MirroredStrategy` and the like. On JAX one program
+    sees the whole batch of `keras.distribution.DataParallel`, so there `BatchNormalization` is
+    synchronized as well and this is the same. It gives up the fused operation in training. Its
+    weights have the names and order of `BatchNormalization`, so files fit both.
+
+    Args:
+        axis, momentum, epsilon, gamma_initializer, **kwargs: as in `BatchNormalization`.
+
+    Reference:
+        [Peng et al., 2017, section 3.3](https://arxiv.org/abs/1711.07240)
+
+    Example:
+
+    >>> layer = keras_resnet.normalization.SyncBatchNormalization()
+    >>> tuple(layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape)
+    (2, 4, 4, 3)
+    """
+
+    _synchronized = True
+
+
 def make_norm(norm, zero_gamma=False, data_format=None, **kwargs):
     """Create the normalization layer that `norm` describes.
 
     Args:
-        norm: `"batch"`, `"frozen"`, `"group"`, or a dict with the key `"kind"` and options:
-            `momentum` and `epsilon` for batch, `epsilon` for frozen, `groups` (default 32) and
-            `epsilon` for group.
+        norm: `"batch"`, `"sync_batch"`, `"frozen"`, `"group"`, or a dict with the key `"kind"` and
+            options: `momentum` and `epsilon` for batch and sync_batch, `epsilon` for frozen,
+            `groups` (default 32), `epsilon` and `weight_standardization` (default False; it is
+            the convolutions that heed it) for group.
         zero_gamma: bool, start the scale at zero (the last norm of a residual branch).
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         **kwargs: `name` and `dtype` of the layer.
@@ -173,12 +205,22 @@ def make_norm(norm, zero_gamma=False, data_format=None, **kwargs):
     )
 
 
+def _group(weight_standardization, **kwargs):
+    return keras.layers.GroupNormalization(**kwargs)
+
+
 # kind: (layer, options with their defaults)
 NORMS = {
     "batch": (BatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
+    "sync_batch": (SyncBatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
     "frozen": (FrozenBatchNormalization, {"epsilon": EPSILON}),
-    "group": (keras.layers.GroupNormalization, {"groups": 32, "epsilon": EPSILON}),
+    "group": (_group, {"groups": 32, "epsilon": EPSILON, "weight_standardization": False}),
 }
+
+
+def standardizes_weights(norm):
+    """Tell whether `norm` asks for convolutions with standardized kernels."""
+    return _parse(norm)[1].get("weight_standardization", False)
 
 
 def _parse(norm):
@@ -188,73 +230,3 @@ def _parse(norm):
     for option in options:
         choose(f"option of norm {kind!r}", option, tuple(NORMS[kind][1]))
     return kind, options
-
-
-def _can_fuse(inputs, axis):
-    """Tell whether TensorFlow's fused operation can run on `inputs`."""
-    if keras.config.backend() != "tensorflow":
-        return False
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if axis == -1 and dtype in ("float32", "bfloat16"):
-        return True
-    if dtype not in ("float32", "bfloat16", "float16"):
-        return False
-    import tensorflow as tf
-
-    # The CPU kernels want channels last and know no float16.
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def _fused(inputs, gamma, beta, moving, epsilon, axis):
-    """Normalize by TensorFlow's fused operation.
-
-    The raw operation, because the public wrapper raises `epsilon` to 1.001e-5.
-
-    Args and returns as `_plain`.
-    """
-    import tensorflow as tf
-
-    mean, variance = ([], []) if moving is None else moving
-    result = tf.raw_ops.FusedBatchNormV3(
-        x=inputs,
-        scale=tf.convert_to_tensor(gamma),
-        offset=tf.convert_to_tensor(beta),
-        mean=tf.convert_to_tensor(mean, "float32"),
-        variance=tf.convert_to_tensor(variance, "float32"),
-        epsilon=epsilon,
-        data_format="NHWC" if axis == -1 else "NCHW",
-        is_training=moving is None,
-    )
-    return result.y, result.batch_mean, result.batch_variance
-
-
-def _plain(inputs, gamma, beta, moving, epsilon, axis):
-    """Normalize by the formula, in at least float32.
-
-    Args:
-        inputs: tensor, 4-d.
-        gamma, beta: tensors `[C]`.
-        moving: (mean, variance), tensors `[C]`, to normalize by; None for those of the batch.
-        epsilon: float.
-        axis: int, axis of the channels.
-
-    Returns:
-        (outputs in the dtype of `inputs`, mean used, variance used). For the batch the returned
-        variance is the unbiased one.
-    """
-    dtype = keras.backend.result_type(inputs.dtype, "float32")
-    x = ops.cast(inputs, dtype)
-    shape = (1, 1, 1, -1) if axis == -1 else (1, -1, 1, 1)
-    if moving is None:
-        over = (0, 1, 2) if axis == -1 else (0, 2, 3)
-        mean = ops.mean(x, axis=over)
-        variance = ops.mean(ops.square(x - ops.reshape(mean, shape)), axis=over)
-        size = ops.shape(x)
-        count = ops.cast(size[over[0]] * size[over[1]] * size[over[2]], dtype)
-        returned_variance = variance * (count / ops.maximum(count - 1.0, 1.0))
-    else:
-        mean, variance = (ops.convert_to_tensor(m) for m in moving)
-        returned_variance = variance
-    scale = gamma * ops.rsqrt(variance + epsilon)
-    outputs = (x - ops.reshape(mean, shape)) * ops.reshape(scale, shape) + ops.reshape(beta, shape)
-    return ops.cast(outputs, inputs.dtype), mean, returned_variance
