@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_resnet._arguments import channel_axis, choose, standardize_data_format, strided
-from keras_resnet.convolution import PaddedConv2D
-from keras_resnet.normalization import make_norm
-from keras_resnet.shortcuts import make_shortcut
+from keras_resnet.shortcuts import add, make_shortcut, parse_shortcut, plain
+from keras_resnet.squeeze_excitation import SqueezeExcitation
+from keras_resnet.units import build_units, make_unit
 
 
 class ResidualBlock(keras.layers.Layer):
@@ -26,15 +26,22 @@ class ResidualBlock(keras.layers.Layer):
         shortcut="projection",
         norm="batch",
         zero_init_residual=True,
+        squeeze_excitation=None,
         stochastic_depth=0.0,
         data_format=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.join = parse_shortcut(shortcut)[0].join
         if not 0.0 <= stochastic_depth < 1.0:
             raise ValueError(
                 "`stochastic_depth` is the probability of skipping the block, in [0, 1). "
                 f"Received: stochastic_depth={stochastic_depth}"
+            )
+        if stochastic_depth and self.join is plain:
+            raise ValueError(
+                "A block without shortcut cannot be skipped; leave `stochastic_depth` at 0. "
+                f"Received: stochastic_depth={stochastic_depth}, shortcut={shortcut!r}"
             )
         self.filters = filters
         self.stride = stride
@@ -42,28 +49,44 @@ class ResidualBlock(keras.layers.Layer):
         self.shortcut_kind = shortcut
         self.norm_options = norm
         self.zero_init_residual = zero_init_residual
+        self.squeeze_excitation = squeeze_excitation
         self.stochastic_depth = stochastic_depth
         self.data_format = standardize_data_format(data_format)
-        self.shortcut = None
-        self.drop = None
+        self.shortcut = self.se = self.drop = None
+        if squeeze_excitation is not None:
+            self.se = SqueezeExcitation(
+                squeeze_excitation, self.data_format, name="se", dtype=self.dtype_policy
+            )
         if stochastic_depth:
             self.drop = keras.layers.Dropout(
                 stochastic_depth, (None, 1, 1, 1), name="drop", dtype=self.dtype_policy
             )
 
+    @property
+    def dilations(self):
+        """Dilation of the convolutions up to the one with the stride, and of those after it."""
+        if isinstance(self.dilation, int):
+            return (self.dilation if self.stride == 1 else 1), self.dilation
+        return tuple(self.dilation)
+
     def _make_unit(self, number, filters, kernel_size, stride=1, dilation=1, last=False):
         """Return a (convolution, norm) pair named `conv<number>`, `norm<number>`."""
-        shared = {"data_format": self.data_format, "dtype": self.dtype_policy}
-        conv = PaddedConv2D(
+        return make_unit(
             filters,
             kernel_size,
+            self._norm_after(last),
+            number,
+            # A branch that nothing is added to must not start at zero: no gradient would pass.
+            zero=last and self.zero_init_residual and self.join is add,
             strides=stride,
             dilation_rate=dilation,
-            name=f"conv{number}",
-            **shared,
+            data_format=self.data_format,
+            dtype=self.dtype_policy,
         )
-        zero_gamma = last and self.zero_init_residual
-        return conv, make_norm(self.norm_options, zero_gamma, name=f"norm{number}", **shared)
+
+    def _norm_after(self, last):
+        """Return the norm after a convolution of the branch, or after the last one."""
+        return self.norm_options
 
     @property
     def units(self):
@@ -71,19 +94,16 @@ class ResidualBlock(keras.layers.Layer):
         raise NotImplementedError
 
     def build(self, input_shape):
-        shape = input_shape
-        for conv, norm in self.units:
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
-            norm.build(shape)
-        if self.drop is not None:
-            self.drop.build(shape)
+        shape = build_units(self.units, input_shape)
+        for layer in (self.se, self.drop):
+            if layer is not None:
+                layer.build(shape)
         self.shortcut = make_shortcut(
             self.shortcut_kind,
             input_shape[channel_axis(self.data_format)],
             self.filters * self.expansion,
             self.stride,
-            self.norm_options,
+            self._norm_after(last=True),
             data_format=self.data_format,
             dtype=self.dtype_policy,
             name="shortcut",
@@ -104,10 +124,13 @@ class ResidualBlock(keras.layers.Layer):
         x = inputs
         for i, (conv, norm) in enumerate(self.units):
             x = norm(conv(ops.relu(x) if i else x))
-        if self.drop is not None:
-            x = self.drop(x)
-        shortcut = inputs if self.shortcut is None else self.shortcut(inputs)
-        return ops.relu(ops.add(x, shortcut))
+        return self.join(self._finish(x), inputs, self.shortcut, ops.relu)
+
+    def _finish(self, x):
+        """Apply what may end a branch."""
+        for layer in (self.se, self.drop):
+            x = x if layer is None else layer(x)
+        return x
 
     def get_config(self):
         return {
@@ -118,6 +141,7 @@ class ResidualBlock(keras.layers.Layer):
             "shortcut": self.shortcut_kind,
             "norm": self.norm_options,
             "zero_init_residual": self.zero_init_residual,
+            "squeeze_excitation": self.squeeze_excitation,
             "stochastic_depth": self.stochastic_depth,
             "data_format": self.data_format,
         }
@@ -130,11 +154,12 @@ class BasicBlock(ResidualBlock):
     Args:
         filters: int, channels of both convolutions and of the output.
         stride: int, of the first convolution.
-        dilation: int, of the convolutions with stride 1.
-        shortcut: `"projection"` (option B), `"zero_pad"` (A) or `"projection_all"` (C).
-        norm: as in `ResNet`.
+        dilation: int, of the convolutions with stride 1; or, for a block that dilates instead of
+            striding, a pair: dilation up to the convolution that would stride, and after it.
+        shortcut, norm: as in `ResNet`.
         zero_init_residual: bool, start the last norm's scale at zero, so that the block starts
-            as its shortcut.
+            as its shortcut; only where a shortcut is added.
+        squeeze_excitation: int or None, `ratio` of a `SqueezeExcitation` at the end of the branch.
         stochastic_depth: float, probability of skipping the branch for an image in training.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         **kwargs: `name`, `dtype`, `trainable`.
@@ -157,9 +182,9 @@ class BasicBlock(ResidualBlock):
 
     def __init__(self, filters, stride=1, dilation=1, **kwargs):
         super().__init__(filters, stride=stride, dilation=dilation, **kwargs)
-        first_dilation = dilation if stride == 1 else 1
-        self.conv1, self.norm1 = self._make_unit(1, filters, 3, stride, first_dilation)
-        self.conv2, self.norm2 = self._make_unit(2, filters, 3, 1, dilation, last=True)
+        before, after = self.dilations
+        self.conv1, self.norm1 = self._make_unit(1, filters, 3, stride, before)
+        self.conv2, self.norm2 = self._make_unit(2, filters, 3, 1, after, last=True)
 
     @property
     def units(self):
@@ -173,11 +198,11 @@ class BottleneckBlock(ResidualBlock):
     Args:
         filters: int, channels of the 3x3 convolution; the output has four times as many.
         stride: int.
-        dilation: int, of the 3x3 convolution where it has stride 1.
+        dilation: as in `BasicBlock`.
         stride_in: `"3x3"` (as everybody trains, "v1.5") or `"1x1"` (the paper): the convolution
             that carries the stride.
-        shortcut, norm, zero_init_residual, stochastic_depth, data_format, **kwargs: as in
-            `BasicBlock`.
+        shortcut, norm, zero_init_residual, squeeze_excitation, stochastic_depth, data_format,
+            **kwargs: as in `BasicBlock`.
 
     Call arguments:
         inputs: tensor `[B, H, W, C]`, floating.
@@ -201,7 +226,7 @@ class BottleneckBlock(ResidualBlock):
         super().__init__(filters, stride=stride, dilation=dilation, **kwargs)
         self.stride_in = choose("stride_in", stride_in, ("3x3", "1x1"))
         strides = (1, stride) if stride_in == "3x3" else (stride, 1)
-        middle_dilation = dilation if strides[1] == 1 else 1
+        middle_dilation = self.dilations[0 if stride_in == "3x3" else 1]
         self.conv1, self.norm1 = self._make_unit(1, filters, 1, strides[0])
         self.conv2, self.norm2 = self._make_unit(2, filters, 3, strides[1], middle_dilation)
         self.conv3, self.norm3 = self._make_unit(3, filters * self.expansion, 1, last=True)
@@ -212,7 +237,3 @@ class BottleneckBlock(ResidualBlock):
 
     def get_config(self):
         return {**super().get_config(), "stride_in": self.stride_in}
-
-
-# The names that `ResNet(block=...)` accepts.
-BLOCKS = {"basic": BasicBlock, "bottleneck": BottleneckBlock}

@@ -27,7 +27,8 @@ class PaddedConv2D(keras.layers.Conv2D):
         dilation_rate: int, or a tuple of two equal ints; only 1 where `strides` is above 1.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         use_bias: bool; no convolution before a norm needs one.
-        **kwargs: `kernel_initializer`, `bias_initializer`, `kernel_regularizer`, `name`, `dtype`, `trainable`.
+        **kwargs: `kernel_initializer`, `bias_initializer`, `kernel_regularizer`, `name`, `dtype`,
+            `trainable`.
 
     Call arguments:
         inputs: tensor `[B, H, W, C]` (or `[B, C, H, W]`).

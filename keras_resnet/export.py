@@ -9,7 +9,7 @@ from keras_resnet.normalization import NORMS, BatchNormalization
 from keras_resnet.shortcuts import ProjectionShortcut
 from keras_resnet.stem import Stem
 
-_BATCH_NORMS = ("batch", "frozen")
+_BATCH_NORMS = ("batch", "sync_batch", "frozen")
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -53,13 +53,13 @@ class ChannelBias(keras.layers.Layer):
         return {**super().get_config(), "axis": self.axis}
 
 
-def _channel_bias(gamma_initializer, **kwargs):
-    # There is no scale to initialize.
+def _channel_bias(gamma_initializer, kept, **kwargs):
+    # There is no scale to initialize. `kept` is the norm where none can be folded.
     return ChannelBias(**kwargs)
 
 
 # What a network is rebuilt with after folding; not a norm to train with.
-NORMS["folded"] = (_channel_bias, {})
+NORMS["folded"] = (_channel_bias, {"kept": None})
 
 
 def fold_norms(model):
@@ -89,7 +89,9 @@ def fold_norms(model):
     """
     folded, layers = _rebuild(model, _without_norms)
     for old, new in layers:
-        for (_, norm), (conv, bias) in zip(_units(old), _units(new), strict=True):
+        if not isinstance(old, (ResidualBlock, Stem, ProjectionShortcut)):
+            continue
+        for (_, norm), (conv, bias) in zip(old.units, new.units, strict=True):
             if isinstance(norm, BatchNormalization):
                 _fold(norm, conv, bias)
     return folded
@@ -169,17 +171,9 @@ def _without_norms(node):
     if str(node.get("registered_name", "")).startswith("keras_resnet>"):
         norm = node["config"].get("norm")
         if (norm["kind"] if isinstance(norm, dict) else norm) in _BATCH_NORMS:
-            return {**node, "config": {**node["config"], "norm": "folded"}}
+            folded = {"kind": "folded", "kept": norm}
+            return {**node, "config": {**node["config"], "norm": folded}}
     return node
-
-
-def _units(layer):
-    """Return the pairs of a convolution and the norm after it that a layer itself holds."""
-    if isinstance(layer, ResidualBlock):
-        return layer.units
-    if isinstance(layer, (Stem, ProjectionShortcut)):
-        return ((layer.conv, layer.norm),)
-    return ()
 
 
 def _fold(norm, conv, bias):

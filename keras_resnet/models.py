@@ -2,8 +2,9 @@
 
 import keras
 
-from keras_resnet.blocks import BLOCKS
-from keras_resnet.resnet import ResNet, connect
+from keras_resnet.layout import connect
+from keras_resnet.preactivation import BLOCKS
+from keras_resnet.resnet import ResNet
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights import load_weights
 

@@ -230,3 +230,8 @@ def _parse(norm):
     for option in options:
         choose(f"option of norm {kind!r}", option, tuple(NORMS[kind][1]))
     return kind, options
+
+
+def unfoldable(norm):
+    """Return `norm` for a layer that no convolution precedes, where export folds the others."""
+    return norm.get("kept", norm) if isinstance(norm, dict) else norm

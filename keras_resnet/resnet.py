@@ -5,9 +5,9 @@ import copy
 import keras
 
 from keras_resnet._arguments import choose, standardize_data_format
-from keras_resnet.blocks import BLOCKS
 from keras_resnet.features import last_layers
-from keras_resnet.stem import Stem, parse_stem
+from keras_resnet.layout import connect, make_input
+from keras_resnet.preprocessing import STYLES
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -22,19 +22,32 @@ class ResNet(keras.Model):
 
     Args:
         stage_blocks: tuple of ints, blocks per stage.
-        block: `"bottleneck"` or `"basic"`.
+        block: `"bottleneck"`, `"basic"`, or their pre-activation forms `"preact_bottleneck"` and
+            `"preact_basic"`; after these, layers `post_norm` and `post_relu` end the last stage.
         width: int, channels of the stem and filters of the first stage.
         stem: `"imagenet"` (7x7 convolution of stride 2, max-pool of stride 2), `"3x3"` (one 3x3
-            convolution of stride 1, for small images), or a dict of `kernel_size`, `stride` and
-            `pool`; keys left out are those of `"3x3"`.
-        shortcut: `"projection"` (option B of the paper), `"zero_pad"` (A) or `"projection_all"`
-            (C).
+            convolution of stride 1, for small images), `"imagenet_v2"` and `"3x3_v2"` (the same
+            without norm and ReLU, for pre-activation blocks), `"deep"` (three 3x3 convolutions and
+            the max-pool), or a dict of `kernel_size`, `stride`, `pool`, `normalize` and `deep`;
+            keys left out are those of `"3x3"`.
+        shortcut: `"projection"` (option B of the paper), `"zero_pad"` (A), `"projection_all"` (C),
+            `"avg_pool"` (B that averages pixels, "ResNet-D"), `"max_pool"` (a projection where the
+            number of channels changes, every second pixel where only the stride does), `"none"`
+            (plain nets) or `"highway"` (gated); or a dict of `"kind"` and its options:
+            `{"kind": "zero_pad", "zeros": "end" or "both"}`, `{"kind": "highway", "gate_bias":
+            -2.0}`.
+        stride_at: `"first"` or `"last"`, the block of a stage that halves the image. With
+            `"last"` every stage but the last one does.
         stride_in: the convolution of a bottleneck that carries the stride: `"3x3"` ("v1.5") or
             `"1x1"` (the paper).
-        norm: `"batch"`, `"frozen"` (batch norm that never changes, to be filled from trained
-            weights), `"group"`, or a dict of `"kind"` and its options, for example
-            `{"kind": "group", "groups": 16}`.
-        zero_init_residual: bool, start the last scale of every block at zero.
+        norm: `"batch"`, `"sync_batch"` (statistics over all devices), `"frozen"` (batch norm that
+            never changes, to be filled from trained weights), `"group"`, or a dict of `"kind"` and
+            its options, for example `{"kind": "group", "groups": 16, "weight_standardization":
+            True}`.
+        zero_init_residual: bool, start the last scale of every block at zero (pre-activation: the
+            last kernel), where a shortcut is added to it.
+        squeeze_excitation: int or None, channels per hidden unit of squeeze-and-excitation at the
+            end of every branch, usually 16.
         stochastic_depth: float, probability of skipping the last block's branch for an image in
             training; it grows linearly from the first block.
         output_stride: int or None. Where a stage would exceed this stride, it dilates its
@@ -78,9 +91,11 @@ class ResNet(keras.Model):
         width=64,
         stem="imagenet",
         shortcut="projection",
+        stride_at="first",
         stride_in="3x3",
         norm="batch",
         zero_init_residual=True,
+        squeeze_excitation=None,
         stochastic_depth=0.0,
         output_stride=None,
         include_top=True,
@@ -100,9 +115,11 @@ class ResNet(keras.Model):
             "width": width,
             "stem": stem,
             "shortcut": shortcut,
+            "stride_at": stride_at,
             "stride_in": stride_in,
             "norm": norm,
             "zero_init_residual": zero_init_residual,
+            "squeeze_excitation": squeeze_excitation,
             "stochastic_depth": stochastic_depth,
             "output_stride": output_stride,
             "include_top": include_top,
@@ -130,6 +147,12 @@ class ResNet(keras.Model):
     def preprocessing(self):
         """The `style` of `preprocess_input` that the loaded weights want; None if unknown."""
         return self.get_layer("stem").preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, style):
+        if style is not None:
+            choose("preprocessing", style, tuple(STYLES))
+        self.get_layer("stem").preprocessing = style
 
     @property
     def pyramid_level_inputs(self):
@@ -162,7 +185,7 @@ class ResNet(keras.Model):
         for path, layer in _sublayers(model):
             if path in frozen:
                 layer.trainable = False
-        model.get_layer("stem").preprocessing = preprocessing
+        model.preprocessing = preprocessing
         return model
 
 
@@ -171,119 +194,3 @@ def _sublayers(layer, prefix=""):
     for child in layer._layers:
         yield f"{prefix}{child.name}", child
         yield from _sublayers(child, f"{prefix}{child.name}/")
-
-
-def make_input(input_shape, input_tensor, data_format):
-    """Return the `keras.Input` that `input_shape` describes, or `input_tensor` after checks."""
-    if input_tensor is None:
-        if input_shape is None:
-            input_shape = (None, None, 3) if data_format == "channels_last" else (3, None, None)
-        input_shape = tuple(input_shape)
-        channels = input_shape[0 if data_format == "channels_first" else -1]
-        if len(input_shape) != 3 or channels is None:
-            raise ValueError(
-                "`input_shape` must have height, width and a known number of channels, without "
-                f"the batch. Received: input_shape={input_shape}"
-            )
-        return keras.Input(input_shape, name="images", dtype="float32")
-    if not keras.utils.is_keras_tensor(input_tensor):
-        raise ValueError(
-            "`input_tensor` must be a symbolic tensor, such as `keras.Input(...)`. "
-            f"Received: input_tensor={input_tensor}"
-        )
-    shape = tuple(input_tensor.shape[1:])
-    if input_shape is not None and tuple(input_shape) != shape:
-        raise ValueError(
-            "`input_shape` contradicts `input_tensor`; pass only one of them. "
-            f"Received: input_shape={tuple(input_shape)}, input_tensor of shape {shape}"
-        )
-    return input_tensor
-
-
-def connect(
-    images,
-    *,
-    stage_blocks,
-    block,
-    width,
-    stem,
-    shortcut,
-    stride_in,
-    norm,
-    zero_init_residual,
-    stochastic_depth,
-    output_stride,
-    include_top,
-    classes,
-    classifier_activation,
-    pooling,
-    data_format,
-    dtype,
-):
-    """Apply the layers of a residual network to `images`; the arguments are those of `ResNet`."""
-    block_class = BLOCKS[choose("block", block, tuple(BLOCKS))]
-    options = {
-        "shortcut": shortcut,
-        "norm": norm,
-        "zero_init_residual": zero_init_residual,
-        "data_format": data_format,
-        "dtype": dtype,
-    }
-    if block == "bottleneck":
-        options["stride_in"] = stride_in
-    elif stride_in != "3x3":
-        raise ValueError(
-            "Basic blocks have no 1x1 convolution to carry the stride; leave `stride_in` at "
-            f"'3x3'. Received: stride_in={stride_in!r}"
-        )
-    if not stage_blocks or any(not isinstance(n, int) or n < 1 for n in stage_blocks):
-        raise ValueError(
-            "`stage_blocks` must hold the number of blocks of each stage, at least one each. "
-            f"Received: stage_blocks={stage_blocks}"
-        )
-    stem_layer = Stem(
-        width, **parse_stem(stem), norm=norm, data_format=data_format, dtype=dtype, name="stem"
-    )
-    total_stride = stem_layer.total_stride
-    if output_stride is not None and output_stride < total_stride:
-        raise ValueError(
-            f"`output_stride` cannot be below the stem's stride of {total_stride}. "
-            f"Received: output_stride={output_stride}"
-        )
-    x = stem_layer(images)
-    dilation, made = 1, 0
-    for i, blocks in enumerate(stage_blocks):
-        stride, first_dilation = (1 if i == 0 else 2), dilation
-        if output_stride is not None and total_stride * stride > output_stride:
-            stride, dilation = 1, dilation * stride
-        total_stride *= stride
-        for j in range(blocks):
-            made += 1
-            x = block_class(
-                width * 2**i,
-                stride=stride if j == 0 else 1,
-                # A stage's first block sees pixels as far apart as the stage before left them.
-                dilation=first_dilation if j == 0 else dilation,
-                stochastic_depth=stochastic_depth * made / sum(stage_blocks),
-                name=f"stage{i + 2}_block{j + 1}",
-                **options,
-            )(x)
-    return _head(x, include_top, classes, classifier_activation, pooling, data_format, dtype)
-
-
-def _head(x, include_top, classes, classifier_activation, pooling, data_format, dtype):
-    """Pool and classify, in float32 at least."""
-    if pooling is not None:
-        choose("pooling", pooling, ("avg", "max"))
-    wide = dtype if dtype.compute_dtype == "float64" else "float32"
-    shared = {"data_format": data_format, "dtype": wide}
-    if include_top:
-        x = keras.layers.GlobalAveragePooling2D(name="avg_pool", **shared)(x)
-        return keras.layers.Dense(
-            classes, activation=classifier_activation, dtype=wide, name="predictions"
-        )(x)
-    if pooling == "avg":
-        return keras.layers.GlobalAveragePooling2D(name="avg_pool", **shared)(x)
-    if pooling == "max":
-        return keras.layers.GlobalMaxPooling2D(name="max_pool", **shared)(x)
-    return x

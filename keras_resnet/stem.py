@@ -4,23 +4,51 @@ import keras
 from keras import ops
 
 from keras_resnet._arguments import choose, standardize_data_format, strided
-from keras_resnet.convolution import PaddedConv2D, pad_image
-from keras_resnet.normalization import make_norm
+from keras_resnet.convolution import pad_image
+from keras_resnet.units import build_units, make_unit
 
 # The names that `ResNet(stem=...)` accepts; a dict of these options is accepted too.
 STEMS = {
     "imagenet": {"kernel_size": 7, "stride": 2, "pool": True},
+    "imagenet_v2": {"kernel_size": 7, "stride": 2, "pool": True, "normalize": False},
+    "deep": {"kernel_size": 3, "stride": 2, "pool": True, "deep": True},
     "3x3": {"kernel_size": 3, "stride": 1, "pool": False},
+    "3x3_v2": {"kernel_size": 3, "stride": 1, "pool": False, "normalize": False},
 }
+_DEFAULTS = {**STEMS["3x3"], "normalize": True, "deep": False}
 
 
 def parse_stem(stem):
     """Return the options of a stem given by name or as a dict."""
     if not isinstance(stem, dict):
-        return dict(STEMS[choose("stem", stem, tuple(STEMS))])
+        stem = STEMS[choose("stem", stem, tuple(STEMS))]
     for option in stem:
-        choose("option of stem", option, tuple(STEMS["imagenet"]))
-    return {**STEMS["3x3"], **stem}
+        choose("option of stem", option, tuple(_DEFAULTS))
+    return {**_DEFAULTS, **stem}
+
+
+def make_stem(stem, filters, norm, **kwargs):
+    """Create the stem that `ResNet(stem=...)` describes.
+
+    Args:
+        stem: a name of `STEMS` or a dict of options.
+        filters: int, channels of the output.
+        norm: as in `make_norm`.
+        **kwargs: `data_format`, `name`, `dtype`.
+
+    Returns:
+        A `Stem`.
+
+    Example:
+
+    >>> make_stem("deep", 64, "batch").total_stride
+    4
+    """
+    options = parse_stem(stem)
+    layer = DeepStem if options.pop("deep") else Stem
+    if not options.pop("normalize"):
+        norm = None
+    return layer(filters, norm=norm, **options, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -32,7 +60,8 @@ class Stem(keras.layers.Layer):
         kernel_size: odd int.
         stride: int, of the convolution.
         pool: bool, end with the max-pool.
-        norm: as in `ResNet`.
+        norm: as in `ResNet`; or None for a convolution with bias and without ReLU, as before
+            pre-activation blocks.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         preprocessing: str or None, the `style` of `preprocess_input` that the weights were trained
             with. `load_weights` records it here, so that it is saved with the network.
@@ -40,7 +69,7 @@ class Stem(keras.layers.Layer):
 
     Call arguments:
         inputs: images, tensor `[B, H, W, C]`.
-        training: bool, for the norm.
+        training: bool, for the norms.
 
     Returns:
         Tensor `[B, ceil(H / s), ceil(W / s), filters]`, s being `stride`, doubled by the pool.
@@ -70,9 +99,26 @@ class Stem(keras.layers.Layer):
         self.norm_options = norm
         self.preprocessing = preprocessing
         self.data_format = standardize_data_format(data_format)
-        shared = {"data_format": self.data_format, "dtype": self.dtype_policy}
-        self.conv = PaddedConv2D(filters, kernel_size, strides=stride, name="conv", **shared)
-        self.norm = make_norm(norm, name="norm", **shared)
+        self._make_units()
+
+    def _make_units(self):
+        self.conv, self.norm = self._make_unit(self.filters, stride=self.stride)
+
+    def _make_unit(self, filters, number="", stride=1):
+        return make_unit(
+            filters,
+            self.kernel_size,
+            self.norm_options,
+            number,
+            strides=stride,
+            data_format=self.data_format,
+            dtype=self.dtype_policy,
+        )
+
+    @property
+    def units(self):
+        """The (convolution, norm) pairs, in order."""
+        return ((self.conv, self.norm),)
 
     @property
     def total_stride(self):
@@ -80,11 +126,12 @@ class Stem(keras.layers.Layer):
         return self.stride * (2 if self.pool else 1)
 
     def build(self, input_shape):
-        self.conv.build(input_shape)
-        self.norm.build(self.conv.compute_output_shape(input_shape))
+        build_units(self.units, input_shape)
 
     def compute_output_shape(self, input_shape):
-        shape = self.conv.compute_output_shape(input_shape)
+        shape = input_shape
+        for conv, _ in self.units:
+            shape = conv.compute_output_shape(shape)
         if not self.pool:
             return shape
         first = 2 if self.data_format == "channels_first" else 1
@@ -94,11 +141,14 @@ class Stem(keras.layers.Layer):
         )
 
     def call(self, inputs, training=None):
-        # Keras hands `training` on to the norm.
-        x = ops.relu(self.norm(self.conv(inputs)))
+        # Keras hands `training` on to the norms.
+        x = inputs
+        for conv, norm in self.units:
+            x = conv(x) if norm is None else ops.relu(norm(conv(x)))
         if not self.pool:
             return x
         # Nothing is negative after the ReLU, so padding with zeros equals padding with -inf.
+        # Without norm and ReLU it does not, but keras.applications pads with zeros there too.
         x = pad_image(x, 1, self.data_format)
         return ops.max_pool(x, 3, strides=2, padding="valid", data_format=self.data_format)
 
@@ -113,3 +163,43 @@ class Stem(keras.layers.Layer):
             "data_format": self.data_format,
             "preprocessing": self.preprocessing,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class DeepStem(Stem):
+    """A stem of three convolutions of 3x3 instead of one of 7x7 ("ResNet-C" and "-D").
+
+    Args:
+        filters: even int, channels of the output; the first two convolutions have half as many.
+        kernel_size: odd int, of all three.
+        stride: int, of the first convolution.
+        pool, norm, data_format, preprocessing, **kwargs: as in `Stem`.
+
+    Call arguments:
+        inputs: images, tensor `[B, H, W, C]`.
+        training: bool, for the norms.
+
+    Returns:
+        Tensor `[B, ceil(H / s), ceil(W / s), filters]`, s being `stride`, doubled by the pool.
+
+    Reference:
+        [He et al., 2018, section 4.1](https://arxiv.org/abs/1812.01187)
+
+    Example:
+
+    >>> tuple(keras_resnet.DeepStem(8)(np.ones((1, 32, 48, 3), "float32")).shape)
+    (1, 8, 12, 8)
+    """
+
+    def __init__(self, filters, kernel_size=3, **kwargs):
+        super().__init__(filters, kernel_size=kernel_size, **kwargs)
+
+    def _make_units(self):
+        half = self.filters // 2
+        self.conv1, self.norm1 = self._make_unit(half, 1, self.stride)
+        self.conv2, self.norm2 = self._make_unit(half, 2)
+        self.conv3, self.norm3 = self._make_unit(self.filters, 3)
+
+    @property
+    def units(self):
+        return (self.conv1, self.norm1), (self.conv2, self.norm2), (self.conv3, self.norm3)
