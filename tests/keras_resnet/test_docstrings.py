@@ -25,7 +25,8 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     module = importlib.import_module(f"keras_resnet.{name}")
     names = {**vars(module), "np": np, "keras_resnet": keras_resnet}
     results = doctest.testmod(module, globs=names, optionflags=doctest.ELLIPSIS)
