@@ -77,7 +77,7 @@ def freeze(model, up_to="C2", norms=True):
     after this call; a model compiled before keeps training what it trained.
 
     Args:
-        model: a `ResNet`, or a `keras.Model` built on one's layers.
+        model: a `ResNet`, or any model that contains the layers of one, also in a nested model.
         up_to: the last frozen part: `"stem"`, `"C2"` (stem and stage 2), `"C3"`, …, or None for
             no part.
         norms: bool, freeze every batch norm of the whole model.
@@ -94,17 +94,23 @@ def freeze(model, up_to="C2", norms=True):
     >>> model.get_layer("stem").trainable
     False
     """
-    stages = {"stem": 1, **{name: int(name[1:]) for name in last_layers(model)}}
-    if up_to is not None and up_to not in stages:
-        raise ValueError(
-            f"`up_to` must be None or one of {', '.join(map(repr, stages))}. "
-            f"Received: up_to={up_to!r}"
-        )
-    for layer in model.layers:
+    parts = {}
+    for layer in model._flatten_layers(include_self=False):
         match = _STAGE.fullmatch(layer.name)
-        stage = 1 if isinstance(layer, Stem) else int(match[1]) if match else None
-        if up_to is not None and stage is not None and stage <= stages[up_to]:
-            layer.trainable = False
+        if isinstance(layer, Stem):
+            parts.setdefault("stem", []).append(layer)
+        elif match:
+            parts.setdefault(f"C{match[1]}", []).append(layer)
+    if up_to is not None:
+        if up_to not in parts:
+            raise ValueError(
+                f"`up_to` must be None or one of {', '.join(map(repr, parts))}. "
+                f"Received: up_to={up_to!r}"
+            )
+        names = sorted(parts, key=lambda name: (name != "stem", name))
+        for name in names[: names.index(up_to) + 1]:
+            for layer in parts[name]:
+                layer.trainable = False
     if norms:
         for layer in model._flatten_layers(include_self=False):
             if isinstance(layer, BatchNormalization):

@@ -1,5 +1,7 @@
 """From pixels to what the weights were trained on, and from scores to names."""
 
+import functools
+import os
 import warnings
 
 import keras
@@ -7,18 +9,26 @@ import numpy as np
 
 from keras_resnet._arguments import choose, standardize_data_format
 
+# style: (mean, standard deviation) of the normalization of RGB images scaled to 0..1, where the
+# style is one.
+STYLES = {
+    "torch": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "tf": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "caffe": None,
+}
+
 
 def preprocess_input(x, data_format=None, style="torch"):
     """Turn RGB images with values 0..255 into the input that trained weights expect.
 
-    The style belongs to the weights: `weights_info(name).preprocessing`.
+    The style belongs to the weights; `preprocess_input_for(model)` knows that of a loaded network.
 
     Args:
         x: NumPy array or tensor `[..., H, W, 3]` (`[..., 3, H, W]`), RGB, 0..255, any dtype.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         style: `"torch"` (scaled to 0..1, then ImageNet's mean and standard deviation per channel:
-            every name of `list_weights()`), or `"caffe"` (BGR minus the mean: weights converted
-            from `keras.applications`).
+            the weights of torchvision and timm), `"caffe"` (BGR minus the mean: the ResNets of
+            `keras.applications`) or `"tf"` (scaled to -1..1: its ResNets V2).
 
     Returns:
         Float array or tensor of the same shape.
@@ -26,30 +36,90 @@ def preprocess_input(x, data_format=None, style="torch"):
     Raises:
         ValueError: for an unknown style.
 
+    Warns:
+        UserWarning: if the values are plainly not 0..255, as far as they are known (not in a
+            compiled function).
+
     Example:
 
     >>> keras_resnet.preprocess_input(np.full((1, 1, 3), 255, "uint8"))[0, 0].round(2)
     array([2.25, 2.43, 2.64], dtype=float32)
     """
-    choose("style", style, ("torch", "caffe"))
+    choose("style", style, tuple(STYLES))
     data_format = standardize_data_format(data_format)
+    _warn_of_range(x)
     if isinstance(x, np.ndarray):
         # Copied, because Keras works in place on float arrays.
         x = np.array(x, dtype=keras.config.floatx())
-        if x.size and (x.min() < 0 or 0 < x.max() <= 1.0):
-            warnings.warn(
-                "preprocess_input expects values 0..255, but these lie in "
-                f"[{x.min():.3g}, {x.max():.3g}]; were the images scaled already?",
-                stacklevel=2,
-            )
+    else:
+        x = keras.ops.cast(x, keras.config.floatx())
     return keras.applications.imagenet_utils.preprocess_input(x, data_format, mode=style)
+
+
+def preprocess_input_for(model):
+    """Return the `preprocess_input` that the weights of a network were trained with.
+
+    `load_weights` (and `weights=` of the factories) records the style in the network, where it
+    survives saving and the nesting in other models.
+
+    Args:
+        model: a `ResNet`, or any model that contains the layers of one.
+
+    Returns:
+        Function from images `[..., H, W, 3]`, RGB, 0..255, to the network's input.
+
+    Raises:
+        ValueError: if there is no network in the model, or its weights say nothing, as random ones
+            and those of a `.weights.h5` file.
+
+    Example:
+
+    >>> model = keras_resnet.ResNet18()
+    >>> model.preprocessing = "torch"  # or load weights
+    >>> preprocess_input = keras_resnet.preprocess_input_for(model)
+    >>> preprocess_input(np.full((1, 1, 3), 255, "uint8"))[0, 0].round(2)
+    array([2.25, 2.43, 2.64], dtype=float32)
+    """
+    found = {}
+    for layer in model._flatten_layers():
+        style = getattr(layer, "preprocessing", None)
+        if isinstance(style, str) and style in STYLES:
+            found[style] = getattr(layer, "data_format", None)
+    if len(found) != 1:
+        known = f"contains networks of the styles {', '.join(found)}" if found else "has none"
+        raise ValueError(
+            "The preprocessing is recorded when weights are loaded that say theirs. Otherwise set "
+            "`model.preprocessing` of the network, or call preprocess_input(x, style=...). "
+            f"Received: a model {model.name!r} that {known}"
+        )
+    ((style, data_format),) = found.items()
+    return functools.partial(preprocess_input, data_format=data_format, style=style)
+
+
+def style_of_normalization(mean, std, source):
+    """Return the style with this normalization of images scaled to 0..1; None with a warning.
+
+    Args:
+        mean, std: sequences of 3 floats, RGB.
+        source: str, what is normalized so, for the warning.
+    """
+    for style, known in STYLES.items():
+        if known is not None and np.allclose(known, (mean, std), atol=1e-3):
+            return style
+    warnings.warn(
+        f"{source} wants images scaled to 0..1 and normalized with mean={tuple(mean)}, "
+        f"std={tuple(std)}, which is no style of preprocess_input: do it yourself.",
+        stacklevel=4,
+    )
+    return None
 
 
 def decode_predictions(predictions, top=5):
     """Name the most probable ImageNet classes.
 
     Args:
-        predictions: array `[B, 1000]`, scores in the usual order of the ImageNet classes.
+        predictions: array or tensor `[B, 1000]`, scores in the usual order of the ImageNet
+            classes.
         top: int, classes to return per image.
 
     Returns:
@@ -58,10 +128,48 @@ def decode_predictions(predictions, top=5):
 
     Raises:
         ValueError: if `predictions` has another shape.
+        OSError: if the table is neither here nor reachable; says where to place it.
 
     Example:
 
     >>> keras_resnet.decode_predictions(np.eye(1, 1000), top=1)  # doctest: +SKIP
     [[('n01440764', 'tench', 1.0)]]
     """
-    return keras.applications.imagenet_utils.decode_predictions(np.asarray(predictions), top=top)
+    predictions = keras.ops.convert_to_numpy(predictions)
+    if predictions.ndim != 2 or predictions.shape[1] != 1000:
+        raise ValueError(
+            "`predictions` must hold the scores of ImageNet's 1000 classes for each image, shape "
+            f"(B, 1000). Received: predictions of shape {predictions.shape}"
+        )
+    try:
+        return keras.applications.imagenet_utils.decode_predictions(predictions, top=top)
+    # Keras raises a bare Exception for a failed download.
+    except Exception as error:
+        name = "imagenet_class_index.json"
+        home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+        raise OSError(
+            f"The names of the classes are not on this machine and could not be downloaded "
+            f"({str(error).splitlines()[0]}). Download https://storage.googleapis.com/"
+            f"download.tensorflow.org/data/{name} elsewhere and place it at "
+            f"{os.path.join(home, 'models', name)}"
+        ) from error
+
+
+def _warn_of_range(x):
+    """Warn if the values of images are known and cannot be 0..255."""
+    if keras.utils.is_keras_tensor(x):
+        return
+    try:
+        values = x if isinstance(x, np.ndarray) else keras.ops.convert_to_numpy(x)
+    except Exception:
+        # A tensor of a function that is being compiled; the backends share no error for it.
+        return
+    if values.size == 0:
+        return
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or 0 < high <= 1 or high > 255:
+        warnings.warn(
+            f"preprocess_input expects values 0..255, but these lie in [{low:.3g}, {high:.3g}]; "
+            "were the images scaled already?",
+            stacklevel=3,
+        )

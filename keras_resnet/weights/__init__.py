@@ -2,6 +2,15 @@
 
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.registry import WeightsInfo, list_weights, weights_info
-from keras_resnet.weights.torchvision import torchvision_names
+from keras_resnet.weights.registry import list_rows as list
+from keras_resnet.weights.torchvision import save_safetensors, torchvision_names
 
-__all__ = ["WeightsInfo", "list_weights", "load_weights", "torchvision_names", "weights_info"]
+__all__ = [
+    "WeightsInfo",
+    "list",
+    "list_weights",
+    "load_weights",
+    "save_safetensors",
+    "torchvision_names",
+    "weights_info",
+]

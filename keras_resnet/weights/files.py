@@ -5,8 +5,11 @@ import json
 import re
 import zipfile
 
+import numpy as np
+
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
+_NOTES = "keras_resnet"  # an entry of a safetensors file's metadata
 
 
 def refuse_pickle(path):
@@ -31,6 +34,29 @@ def read_safetensors(path):
         return safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def write_safetensors(path, arrays, notes):
+    """Write a dict of NumPy arrays as a `.safetensors` file, with notes that `read_notes` finds."""
+    import safetensors.numpy
+
+    # PyTorch's loaders look for the entry "format".
+    metadata = {"format": "pt", _NOTES: json.dumps(notes)}
+    safetensors.numpy.save_file(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, metadata
+    )
+
+
+def read_notes(path):
+    """Return what `write_safetensors` noted of the network, an empty dict for others' files."""
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    return {key: value for key, value in notes.items() if value is not None}
 
 
 def read_keras(path):

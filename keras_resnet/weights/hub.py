@@ -1,9 +1,12 @@
 """Weights from the Hugging Face hub."""
 
+import contextlib
+import json
 import os
 import re
 
 FILE_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
 
 
 def fetch(repository):
@@ -34,7 +37,7 @@ def fetch(repository):
     import huggingface_hub
 
     try:
-        return huggingface_hub.hf_hub_download(repository, FILE_NAME)
+        path = huggingface_hub.hf_hub_download(repository, FILE_NAME)
     # The client's errors share no base class: connection, missing repository, offline mode.
     except Exception as error:
         raise OSError(
@@ -43,3 +46,17 @@ def fetch(repository):
             f"https://huggingface.co/{repository}/resolve/main/{FILE_NAME} elsewhere and place it "
             f"at {placed}"
         ) from error
+    # Lands in the same folder. A repository may have none.
+    with contextlib.suppress(Exception):
+        huggingface_hub.hf_hub_download(repository, CONFIG_NAME)
+    return path
+
+
+def config_beside(path):
+    """Return the content of the `config.json` in the folder of a file, or an empty dict."""
+    config = os.path.join(os.path.dirname(path), CONFIG_NAME)
+    if not os.path.isfile(config):
+        return {}
+    with open(config, encoding="utf-8") as file:
+        content = json.load(file)
+    return content if isinstance(content, dict) else {}

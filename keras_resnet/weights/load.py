@@ -2,24 +2,40 @@
 
 import os
 
+import keras
+
 from keras_resnet._arguments import choose
-from keras_resnet.weights import files, hub
+from keras_resnet.preprocessing import STYLES, style_of_normalization
+from keras_resnet.weights import files, hub, keras_applications
 from keras_resnet.weights.assign import assign
 from keras_resnet.weights.registry import REGISTRY, check_variant, imagenet_row
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
+from keras_resnet.weights.variant import differences
 
 
-def load_weights(model, weights):
+def load_weights(model, weights, preprocessing=None):
     """Fill a network with trained weights.
 
     Every tensor must have its place and every weight its tensor, except that a network without
-    classifier leaves the file's classifier aside.
+    classifier leaves the classifier of the weights aside. The preprocessing that the weights want
+    is recorded in the network, see `preprocess_input_for`.
 
     Args:
         model: a `ResNet`, or a `keras.Model` built on one's layers.
-        weights: `"imagenet"`; a name of `list_weights()`; `"hf://owner/repository"` whose
-            `model.safetensors` has torchvision's names; or the path of a `.safetensors` file with
-            torchvision's names, or of a `.weights.h5` or `.keras` file of such a network.
+        weights: one of
+
+            - `"imagenet"`: the first row of `keras_resnet.weights.list()` that has the model's
+              architecture and variant: torchvision's first weights, and those of
+              `keras.applications` for `stride_in="1x1"`.
+            - a name of `list_weights()`.
+            - `"hf://owner/repository"` whose `model.safetensors` has torchvision's names.
+            - the path of a `.safetensors` file with torchvision's names, or of a `.weights.h5` or
+              `.keras` file of such a network.
+            - a ResNet of `keras.applications`, the model itself. It strides in the 1x1
+              convolution. Its convolutions have biases, which are folded into the norms.
+        preprocessing: str, the `style` of `preprocess_input` that the weights were trained with,
+            or None for what their source says. Files with torchvision's names that say nothing
+            are taken for torchvision's; a `.weights.h5` says nothing and changes nothing.
 
     Returns:
         `model`.
@@ -34,23 +50,53 @@ def load_weights(model, weights):
     >>> model = keras_resnet.ResNet50(include_top=False)
     >>> keras_resnet.load_weights(model, "imagenet")  # doctest: +SKIP
     """
-    weights = os.fspath(weights)
-    if weights == "imagenet":
-        row = imagenet_row(model)
-    elif weights.startswith("hf://"):
-        repository = weights.removeprefix("hf://")
-        row = next((row for row in REGISTRY.values() if row.repository == repository), None)
-        if row is None:
-            _load_safetensors(model, hub.fetch(repository), weights)
-            return model
-    elif weights in REGISTRY:
-        row = REGISTRY[weights]
+    if preprocessing is not None:
+        choose("preprocessing", preprocessing, tuple(STYLES))
+    if isinstance(weights, keras.Model):
+        style = _load_keras_applications(model, weights)
     else:
-        _load_file(model, weights)
-        return model
-    check_variant(model, row)
-    _load_safetensors(model, hub.fetch(row.repository), row.name)
+        weights = os.fspath(weights)
+        row = _row(model, weights)
+        if row is not None:
+            check_variant(model, row)
+            _load_row(model, row)
+            style = row.preprocessing
+        elif weights.startswith("hf://"):
+            style = _load_repository(model, weights)
+        else:
+            style = _load_file(model, weights)
+    style = preprocessing or style
+    if style is not None:
+        model.get_layer("stem").preprocessing = style
     return model
+
+
+def _row(model, weights):
+    """Return the row of the registry that `weights` names, or None."""
+    if weights == "imagenet":
+        return imagenet_row(model)
+    return REGISTRY.get(weights) or next(
+        (row for row in REGISTRY.values() if row.repository and row.source == weights), None
+    )
+
+
+def _load_row(model, row):
+    if row.repository is None:
+        _load_keras_applications(model, keras_applications.fetch(row))
+    else:
+        _load_safetensors(model, hub.fetch(row.repository), row.name)
+
+
+def _load_repository(model, weights):
+    path = hub.fetch(weights.removeprefix("hf://"))
+    notes = files.read_notes(path)
+    # timm's repositories say how to normalize, and stride in the 3x3 as torchvision does.
+    published = hub.config_beside(path).get("pretrained_cfg", {})
+    variant = {"stride_in": "3x3"} if published else {}
+    _load_safetensors(model, path, weights, {**variant, **notes.get("variant", {})})
+    if "preprocessing" not in notes and "mean" in published and "std" in published:
+        return style_of_normalization(published["mean"], published["std"], weights)
+    return notes.get("preprocessing", "torch")
 
 
 def _load_file(model, path):
@@ -65,38 +111,45 @@ def _load_file(model, path):
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no weights file {path}")
     if path.endswith(".safetensors"):
-        _load_safetensors(model, path, path)
-        return
+        notes = files.read_notes(path)
+        _load_safetensors(model, path, path, notes.get("variant", {}))
+        return notes.get("preprocessing", "torch")
     arrays = files.read_keras(path)
-    if path.endswith(".keras"):
-        _check_config(model, path)
-    variables = files.keras_names(model)
+    config = files.read_config(path) if path.endswith(".keras") else {}
     if not _has_classifier(model):
         arrays = {k: v for k, v in arrays.items() if not k.startswith("layers/dense/")}
-    assign(variables, arrays, path)
+    assign(files.keras_names(model), arrays, path, differences(model, config))
+    return config.get("preprocessing")
 
 
-def _load_safetensors(model, path, source):
+def _load_safetensors(model, path, source, variant=None):
     skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
     arrays = {
         name: from_torch_layout(array)
         for name, array in files.read_safetensors(path).items()
         if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
     }
-    assign(torchvision_names(model), arrays, source)
+    assign(torchvision_names(model), arrays, source, differences(model, variant or {}))
+
+
+def _load_keras_applications(model, source):
+    if not keras_applications.is_v1(source):
+        raise ValueError(
+            "A model given as weights must be one of keras.applications.ResNet50, ResNet101 and "
+            f"ResNet152. Received: a model named {source.name!r}"
+        )
+    arrays = keras_applications.arrays(source, model.get_layer("stem").norm.epsilon)
+    if not _has_classifier(model):
+        arrays = {k: v for k, v in arrays.items() if not k.startswith("predictions/")}
+    variant = {"stride_in": "1x1", "shortcut": "projection"}
+    assign(
+        keras_applications.names(model),
+        arrays,
+        f"keras.applications' {source.name}",
+        differences(model, variant),
+    )
+    return "caffe"
 
 
 def _has_classifier(model):
     return any(layer.name == "predictions" for layer in model.layers)
-
-
-def _check_config(model, path):
-    """Refuse a `.keras` file of a network that strides elsewhere than `model`."""
-    saved = files.read_config(path).get("stride_in")
-    for layer in model.layers:
-        stride_in = getattr(layer, "stride_in", None)
-        if None not in (saved, stride_in) and stride_in != saved:
-            raise ValueError(
-                f"{path} holds a network with stride_in={saved!r}; build the model with that. "
-                f"Received: a model with stride_in={stride_in!r}"
-            )

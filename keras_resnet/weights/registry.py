@@ -3,8 +3,11 @@
 import dataclasses
 
 from keras_resnet._arguments import choose
-from keras_resnet.blocks import BLOCKS, ResidualBlock
+from keras_resnet.blocks import ResidualBlock
+from keras_resnet.preactivation import BLOCKS
 from keras_resnet.variants import VARIANTS
+
+KERAS_APPLICATIONS = "keras.applications"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,26 +17,49 @@ class WeightsInfo:
     Attributes:
         name: str, as `weights=` takes it.
         architecture: str, the factory they belong to.
-        repository: str, `owner/name` on the Hugging Face hub; its `model.safetensors` is read.
-        stride_in: str, the variant they were trained with.
+        source: str, `"hf://owner/name"` on the Hugging Face hub (its `model.safetensors` is
+            read), or `"keras.applications"` (Keras downloads them).
+        variant: str, `"v1"` (stride in the first 1x1 convolution of a bottleneck), `"v1.5"` (in
+            the 3x3) or `"v2"` (pre-activation).
         preprocessing: str, the `style` of `preprocess_input`.
         top1: float, published ImageNet top-1 accuracy in percent, single 224 x 224 crop.
+        licence: str, under which the weights are published.
     """
 
     name: str
     architecture: str
-    repository: str
-    stride_in: str
+    source: str
+    variant: str
     preprocessing: str
     top1: float
+    licence: str
+
+    @property
+    def repository(self):
+        """`owner/name` on the Hugging Face hub; None for weights from elsewhere."""
+        return self.source.removeprefix("hf://") if self.source.startswith("hf://") else None
+
+    @property
+    def stride_in(self):
+        """The argument of `ResNet` that builds the variant."""
+        return "1x1" if self.variant == "v1" else "3x3"
 
 
 def _timm(architecture, recipe, top1):
     name = f"{architecture.lower()}.{recipe}_in1k"
-    return WeightsInfo(name, architecture, f"timm/{name}", "3x3", "torch", top1)
+    # What torchvision trained keeps torchvision's licence.
+    licence = "bsd-3-clause" if recipe.startswith("tv") else "apache-2.0"
+    return WeightsInfo(name, architecture, f"hf://timm/{name}", "v1.5", "torch", top1, licence)
 
 
-# The first row of an architecture is its "imagenet".
+def _keras(architecture, variant, preprocessing, top1, licence):
+    name = f"{architecture.lower()}.keras_in1k"
+    return WeightsInfo(
+        name, architecture, KERAS_APPLICATIONS, variant, preprocessing, top1, licence
+    )
+
+
+# The first row of an architecture and variant is its "imagenet".
 _ROWS = (
     _timm("ResNet18", "tv", 69.758),
     _timm("ResNet34", "tv", 73.314),
@@ -48,8 +74,36 @@ _ROWS = (
     _timm("ResNet50", "a1", 80.38),
     _timm("ResNet101", "a1", 81.49),
     _timm("ResNet152", "a1", 82.00),
+    _keras("ResNet50", "v1", "caffe", 74.9, "mit"),
+    _keras("ResNet101", "v1", "caffe", 76.4, "mit"),
+    _keras("ResNet152", "v1", "caffe", 76.6, "mit"),
 )
 REGISTRY = {row.name: row for row in _ROWS}
+
+
+def list_rows(architecture=None):
+    """Return what is known of all published weights, as `keras_resnet.weights.list`.
+
+    Args:
+        architecture: str such as `"ResNet50"`, or None for all.
+
+    Returns:
+        List of `WeightsInfo`: name, architecture, source, variant, preprocessing, published top-1
+        accuracy and licence. The first of an architecture and variant is its `"imagenet"`.
+
+    Raises:
+        ValueError: for an unknown architecture.
+
+    Example:
+
+    >>> for row in keras_resnet.weights.list("ResNet18"):
+    ...     print(row.name, row.variant, row.preprocessing, row.top1, row.licence)
+    resnet18.tv_in1k v1.5 torch 69.758 bsd-3-clause
+    resnet18.a1_in1k v1.5 torch 71.5 apache-2.0
+    """
+    if architecture is not None:
+        choose("architecture", architecture, tuple(VARIANTS))
+    return [row for row in _ROWS if architecture in (None, row.architecture)]
 
 
 def list_weights(architecture=None):
@@ -61,14 +115,15 @@ def list_weights(architecture=None):
     Returns:
         List of str.
 
+    Raises:
+        ValueError: for an unknown architecture.
+
     Example:
 
     >>> keras_resnet.list_weights("ResNet18")
     ['resnet18.tv_in1k', 'resnet18.a1_in1k']
     """
-    if architecture is not None:
-        choose("architecture", architecture, tuple(VARIANTS))
-    return [row.name for row in _ROWS if architecture in (None, row.architecture)]
+    return [row.name for row in list_rows(architecture)]
 
 
 def weights_info(name):
@@ -93,9 +148,11 @@ def imagenet_row(model):
     blocks = [layer for layer in model.layers if isinstance(layer, ResidualBlock)]
     stages = [layer.name.split("_")[0] for layer in blocks]
     shape = tuple(stages.count(stage) for stage in dict.fromkeys(stages))
+    stride_in = getattr(blocks[0], "stride_in", "3x3") if blocks else None
     for architecture, (stage_blocks, block) in VARIANTS.items():
         if shape == stage_blocks and all(type(layer) is BLOCKS[block] for layer in blocks):
-            return next(row for row in _ROWS if row.architecture == architecture)
+            rows = [row for row in _ROWS if row.architecture == architecture]
+            return next(row for row in rows if row.stride_in == stride_in)
     raise ValueError(
         f"weights='imagenet' exists for {', '.join(VARIANTS)}. "
         f"Received: a model with blocks per stage {shape}"

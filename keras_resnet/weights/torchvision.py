@@ -1,8 +1,12 @@
 """Names of torchvision's and timm's state dicts for the weights of our networks."""
 
+import os
 import re
 
 import numpy as np
+
+from keras_resnet.weights import files
+from keras_resnet.weights.variant import variant_of
 
 _STAGE = re.compile(r"stage(\d+)_block(\d+)")
 _NORM = {
@@ -23,6 +27,9 @@ def torchvision_names(model):
         Dict from name, for example `"layer1.0.conv1.weight"`, to `keras.Variable`. Torch's step
         counters (`num_batches_tracked`) have no counterpart.
 
+    Raises:
+        ValueError: if the network has weights that torchvision's have no name for.
+
     Example:
 
     >>> names = torchvision_names(keras_resnet.ResNet18())
@@ -42,7 +49,39 @@ def torchvision_names(model):
             if layer.shortcut is not None and layer.shortcut.weights:
                 names |= _conv(f"{prefix}.downsample.0", layer.shortcut.conv)
                 names |= _norm(f"{prefix}.downsample.1", layer.shortcut.norm)
+    _check_complete(model, names)
     return names
+
+
+def save_safetensors(model, path):
+    """Write a network's weights under torchvision's names, for PyTorch or for `load_weights`.
+
+    The file also notes the variant and the preprocessing, so that `load_weights` refuses a model
+    that computes something else. In PyTorch:
+    `torchvision.models.resnet50().load_state_dict(safetensors.torch.load_file(path))`.
+
+    Args:
+        model: a `ResNet`, or a `keras.Model` built on one's layers.
+        path: str, ending in `.safetensors`.
+
+    Raises:
+        ValueError: for another ending, or if the network has weights that torchvision's have no
+            name for.
+
+    Example:
+
+    >>> model = keras_resnet.ResNet((1, 1), block="basic", width=8, classes=5)
+    >>> keras_resnet.save_safetensors(model, "small.safetensors")
+    >>> again = keras_resnet.load_weights(model, "small.safetensors")
+    """
+    path = os.fspath(path)
+    if not path.endswith(".safetensors"):
+        raise ValueError(f"The file must end in '.safetensors'. Received: path={path!r}")
+    arrays = {
+        name: to_torch_layout(variable) for name, variable in torchvision_names(model).items()
+    }
+    style = model.get_layer("stem").preprocessing
+    files.write_safetensors(path, arrays, {"variant": variant_of(model), "preprocessing": style})
 
 
 def from_torch_layout(array):
@@ -56,6 +95,29 @@ def from_torch_layout(array):
     """
     array = np.asarray(array)
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+
+
+def to_torch_layout(variable):
+    """Return a variable as a tensor of a torch state dict, the inverse of `from_torch_layout`."""
+    array = np.asarray(variable)
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+
+
+def _check_complete(model, names):
+    """Refuse a network of which a weight has no name; layers of others' making do not count."""
+    named = {id(variable) for variable in names.values()}
+    unnamed = [
+        variable.path
+        for layer in model.layers
+        if layer.name in ("stem", "predictions") or _STAGE.fullmatch(layer.name)
+        for variable in layer.weights
+        if id(variable) not in named and "seed_generator" not in variable.path
+    ]
+    if unnamed:
+        raise ValueError(
+            f"torchvision's networks have no counterpart of these weights of {model.name!r}; use "
+            f"a .weights.h5 or .keras file: {', '.join(unnamed)}"
+        )
 
 
 def _conv(name, layer):

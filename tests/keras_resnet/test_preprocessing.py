@@ -28,11 +28,72 @@ def test_tensors_work_and_arrays_stay_untouched():
     np.testing.assert_array_equal(x, IMAGES)
 
 
-def test_scaled_images_are_noticed():
-    with pytest.warns(UserWarning, match="expects values 0..255"):
-        keras_resnet.preprocess_input(IMAGES / 255.0)
-    with pytest.raises(ValueError, match="Received: style='tf'"):
-        keras_resnet.preprocess_input(IMAGES, style="tf")
+@pytest.mark.parametrize("wrong", [IMAGES / 255.0, IMAGES / 127.5 - 1, IMAGES * 256.0])
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_images_in_the_wrong_range_are_noticed(wrong, as_tensor):
+    wrong = keras.ops.convert_to_tensor(wrong, "float32") if as_tensor else wrong
+    with pytest.warns(UserWarning, match=r"expects values 0\.\.255, but these lie in"):
+        keras_resnet.preprocess_input(wrong)
+
+
+@pytest.mark.filterwarnings("error")
+def test_images_in_the_right_range_or_of_unknown_values_are_not():
+    keras_resnet.preprocess_input(IMAGES)
+    keras_resnet.preprocess_input(np.zeros((2, 2, 3)))
+    inputs = keras.Input((4, 5, 3))
+    model = keras.Model(inputs, keras_resnet.preprocess_input(inputs))
+    np.testing.assert_allclose(
+        model.predict(IMAGES, verbose=0), keras_resnet.preprocess_input(IMAGES), atol=1e-5
+    )
+
+
+def test_it_runs_in_an_input_pipeline():
+    tf = pytest.importorskip("tensorflow")
+    data = tf.data.Dataset.from_tensors(IMAGES).map(keras_resnet.preprocess_input)
+    np.testing.assert_allclose(next(iter(data)), keras_resnet.preprocess_input(IMAGES), atol=1e-5)
+
+
+def test_unknown_styles_are_refused():
+    with pytest.raises(ValueError, match="Received: style='pytorch'"):
+        keras_resnet.preprocess_input(IMAGES, style="pytorch")
+    with pytest.raises(ValueError, match="Received: preprocessing='pytorch'"):
+        make_model().preprocessing = "pytorch"
+
+
+def make_model(style=None):
+    model = keras_resnet.ResNet(
+        (1, 1), "basic", width=8, include_top=False, pooling="avg", name=f"net_{style}"
+    )
+    model.preprocessing = style
+    return model
+
+
+def nested(model):
+    return keras.Sequential([keras.Input((32, 32, 3)), model, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize("style", ["torch", "caffe", "tf"])
+@pytest.mark.parametrize(
+    "wrap", [lambda m: m, nested, lambda m: keras_resnet.feature_extractor(m, ("C3",))]
+)
+def test_the_style_of_the_weights_survives_nesting_and_saving(style, wrap, tmp_path):
+    model = wrap(make_model(style))
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    expected = keras.applications.imagenet_utils.preprocess_input(
+        IMAGES.astype("float32"), mode=style
+    )
+    for each in (model, again, keras.models.clone_model(model)):
+        np.testing.assert_allclose(keras_resnet.preprocess_input_for(each)(IMAGES), expected)
+
+
+def test_an_unknown_style_is_not_guessed():
+    with pytest.raises(ValueError, match=r"preprocess_input\(x, style=\.\.\.\).*that has none"):
+        keras_resnet.preprocess_input_for(make_model())
+    inputs = keras.Input((32, 32, 3))
+    both = [make_model("torch")(inputs), make_model("caffe")(inputs)]
+    with pytest.raises(ValueError, match=r"styles (torch, caffe|caffe, torch)"):
+        keras_resnet.preprocess_input_for(keras.Model(inputs, both))
 
 
 def test_decode_predictions_names_the_best(monkeypatch):
@@ -44,3 +105,24 @@ def test_decode_predictions_names_the_best(monkeypatch):
     scores[0, [3, 7]] = 0.75, 0.25
     decoded = keras_resnet.decode_predictions(scores, top=2)
     assert decoded == [[("n00000003", "name3", 0.75), ("n00000007", "name7", 0.25)]]
+
+
+def test_decode_predictions_wants_1000_classes():
+    with pytest.raises(ValueError, match=r"shape \(B, 1000\).*Received: .*\(2, 10\)"):
+        keras_resnet.decode_predictions(np.zeros((2, 10)))
+
+
+def test_decode_predictions_without_network_says_which_file_goes_where(tmp_path, monkeypatch):
+    from keras.src.applications import imagenet_utils
+    from keras.src.utils import file_utils
+
+    def unreachable(*args, **kwargs):
+        raise OSError("unreachable")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", None)
+    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
+    monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
+    with pytest.raises(OSError, match=r"imagenet_class_index\.json elsewhere") as error:
+        keras_resnet.decode_predictions(np.zeros((1, 1000)))
+    assert str(tmp_path / "models" / "imagenet_class_index.json") in str(error.value)

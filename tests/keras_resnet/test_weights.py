@@ -1,3 +1,5 @@
+import json
+
 import huggingface_hub.constants
 import keras
 import numpy as np
@@ -55,6 +57,9 @@ def small(**arguments):
     return keras_resnet.ResNet(**{**defaults, **arguments})
 
 
+SMALL = small()
+
+
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 @pytest.mark.parametrize("include_top", [True, False])
 def test_keras_files(suffix, include_top, tmp_path):
@@ -79,7 +84,7 @@ def test_keras_files_of_another_network_are_refused(suffix, tmp_path):
     with pytest.raises(ValueError, match=r"shape of layers/stem/conv/vars/0: expected"):
         keras_resnet.load_weights(small(width=16), path)
     if suffix == ".keras":
-        with pytest.raises(ValueError, match="holds a network with stride_in='3x3'"):
+        with pytest.raises(ValueError, match=r"variant: .* stride_in='3x3', the model has"):
             keras_resnet.load_weights(small(stride_in="1x1"), path)
 
 
@@ -130,21 +135,110 @@ def test_without_network_the_error_says_which_file_goes_where(tmp_path, monkeypa
     assert str(place) in str(error.value)
 
 
-@pytest.mark.parametrize("weights", ["imagenet", "resnet50.a1_in1k", "hf://timm/resnet50.tv2_in1k"])
-def test_the_wrong_variant_is_refused(weights):
-    with pytest.raises(ValueError, match="trained with stride_in='3x3'"):
-        keras_resnet.ResNet50(stride_in="1x1", weights=weights)
+@pytest.mark.parametrize(
+    "weights,stride_in",
+    [
+        ("resnet50.a1_in1k", "1x1"),
+        ("hf://timm/resnet50.tv2_in1k", "1x1"),
+        ("resnet50.keras_in1k", "3x3"),
+    ],
+)
+def test_the_wrong_variant_is_refused(weights, stride_in):
+    right = {"1x1": "3x3", "3x3": "1x1"}[stride_in]
+    with pytest.raises(ValueError, match=f"trained with stride_in='{right}'"):
+        keras_resnet.ResNet50(stride_in=stride_in, weights=weights, include_top=False)
 
 
 def test_registry_rows_are_those_published():
-    # top-1 of torchvision's and timm's own tables
-    assert keras_resnet.weights_info("resnet50.tv_in1k").top1 == 76.130
-    assert keras_resnet.weights_info("resnet152.tv2_in1k").top1 == 82.284
-    assert keras_resnet.weights_info("resnet101.a1_in1k").repository == "timm/resnet101.a1_in1k"
-    assert len(keras_resnet.list_weights()) == 13
+    # top-1 of torchvision's, timm's and Keras' own tables; licences of the repositories' cards
+    rows = {row.name: row for row in keras_resnet.weights.list()}
+    assert rows["resnet50.tv_in1k"].top1 == 76.130
+    assert rows["resnet50.tv_in1k"].licence == "bsd-3-clause"
+    assert rows["resnet152.tv2_in1k"].top1 == 82.284
+    assert rows["resnet101.a1_in1k"].source == "hf://timm/resnet101.a1_in1k"
+    assert rows["resnet101.a1_in1k"].licence == "apache-2.0"
+    assert rows["resnet50.keras_in1k"].top1 == 74.9
+    assert rows["resnet50.keras_in1k"].source == "keras.applications"
+    assert rows["resnet50.keras_in1k"].variant == "v1"
+    assert rows["resnet50.keras_in1k"].preprocessing == "caffe"
+    assert keras_resnet.weights_info("resnet50.tv_in1k") is rows["resnet50.tv_in1k"]
+    assert keras_resnet.list_weights() == list(rows)
     assert keras_resnet.list_weights("ResNet34") == ["resnet34.tv_in1k", "resnet34.a1_in1k"]
     with pytest.raises(ValueError, match="Did you mean 'ResNet50'"):
-        keras_resnet.list_weights("Resnet50")
+        keras_resnet.weights.list("Resnet50")
+
+
+@pytest.mark.parametrize("stride_in,name", [("3x3", "resnet50.tv"), ("1x1", "resnet50.keras")])
+def test_imagenet_is_the_first_row_of_the_variant(stride_in, name, monkeypatch):
+    asked = []
+
+    def fetch(source):
+        asked.append(source)
+        raise OSError("offline")
+
+    monkeypatch.setattr("keras_resnet.weights.hub.fetch", fetch)
+    monkeypatch.setattr("keras_resnet.weights.keras_applications.fetch", fetch)
+    with pytest.raises(OSError, match="offline"):
+        keras_resnet.ResNet50(stride_in=stride_in, include_top=False, weights="imagenet")
+    assert name in str(asked)
+
+
+def test_keras_applications_without_network(tmp_path, monkeypatch):
+    from keras.src.utils import file_utils
+
+    def unreachable(*args, **kwargs):
+        raise OSError("unreachable")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
+    monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
+    place = tmp_path / "models" / "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
+    with pytest.raises(OSError, match=r"storage\.googleapis\.com") as error:
+        keras_resnet.ResNet50(stride_in="1x1", include_top=False, weights="imagenet")
+    assert str(place) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "normalization,style",
+    [
+        (None, "torch"),
+        ({"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}, "torch"),
+        ({"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}, "tf"),
+    ],
+)
+def test_repositories_say_how_to_preprocess(normalization, style, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = tmp_path / "keras_resnet/someone/resnet/model.safetensors"
+    keras_resnet.save_safetensors(SMALL, write_folder(file))
+    strip_notes(file)
+    if normalization:
+        (file.parent / "config.json").write_text(json.dumps({"pretrained_cfg": normalization}))
+    model = keras_resnet.load_weights(small(), "hf://someone/resnet")
+    assert model.preprocessing == style
+
+
+def test_repositories_with_another_normalization_warn(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    file = tmp_path / "keras_resnet/someone/resnet/model.safetensors"
+    keras_resnet.save_safetensors(SMALL, write_folder(file))
+    strip_notes(file)
+    other = {"pretrained_cfg": {"mean": [0, 0, 0], "std": [1, 1, 1]}}
+    (file.parent / "config.json").write_text(json.dumps(other))
+    with pytest.warns(UserWarning, match="no style of preprocess_input"):
+        model = keras_resnet.load_weights(small(), "hf://someone/resnet")
+    assert model.preprocessing is None
+    with pytest.raises(ValueError, match=r"variant: .* stride_in='3x3', the model has"):
+        keras_resnet.load_weights(small(stride_in="1x1"), "hf://someone/resnet")
+
+
+def write_folder(file):
+    file.parent.mkdir(parents=True)
+    return str(file)
+
+
+def strip_notes(file):
+    """Make the file one that somebody else wrote."""
+    safetensors.numpy.save_file(safetensors.numpy.load_file(file), file)
 
 
 def test_batch_and_frozen_networks_share_files(tmp_path):
