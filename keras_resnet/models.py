@@ -1,109 +1,68 @@
-"""The networks of table 1 of He et al. 2015 as functions, with pretrained weights."""
+"""The networks for ImageNet as functions, with pretrained weights."""
 
-import keras
+import re
 
-from keras_resnet.layout import connect
-from keras_resnet.preactivation import BLOCKS
-from keras_resnet.resnet import ResNet
-from keras_resnet.variants import VARIANTS
-from keras_resnet.weights import load_weights
+from keras_resnet.factory import make_factory
+from keras_resnet.variants import IMAGENET_NETWORKS
 
-_DOC = """Create {name}, {summary}.
+_WEIGHTS = """None (random), `"imagenet"`, a name from `keras_resnet.list_weights()`, the path
+            of a `.safetensors`, `.weights.h5` or `.keras` file, or `"hf://owner/repository"`."""
 
-    Args:
-        include_top: bool, end with the classifier.
-        weights: None (random), `"imagenet"`, a name from `keras_resnet.list_weights()`, the path
-            of a `.safetensors`, `.weights.h5` or `.keras` file, or `"hf://owner/repository"`.
-        input_tensor: a symbolic tensor to build on. If other layers made it, the result is a
-            plain `keras.Model` from their inputs.
-        input_shape: tuple without the batch; by default `(224, 224, 3)` with the classifier and
-            free sizes without.
-        pooling: `"avg"`, `"max"` or None, without classifier.
-        classes: int, outputs of the classifier.
-        classifier_activation: str, callable or None for logits.
-        name: str.
-        **options: the other arguments of `ResNet`: `stride_in`, `shortcut`, `norm`,
-            `zero_init_residual`, `stochastic_depth`, `output_stride`, `stem`, `width`,
-            `data_format`, `dtype`.
-
-    Returns:
-        A `ResNet`.
-
-    Raises:
-        ValueError: for arguments outside these choices, and for weights that do not fit.
-
-    Reference:
-        [He et al., 2015, table 1](https://arxiv.org/abs/1512.03385)
-
-    Example:
-
-    >>> model = keras_resnet.{name}(include_top=False, pooling="avg")
-    >>> model.output_shape
-    (None, {channels})
-    """
+# pattern of the name: (what it is, where it comes from)
+_FAMILIES = {
+    r"ResNet\d+": (
+        "a residual network",
+        "[He et al., 2015, table 1](https://arxiv.org/abs/1512.03385)",
+    ),
+    r"ResNet\d+V2": (
+        "a residual network of pre-activation blocks, as in `keras.applications`",
+        "[He et al., 2016](https://arxiv.org/abs/1603.05027)",
+    ),
+    r"ResNet\d+D": (
+        "a residual network with a deep stem and average pooling on its shortcuts",
+        "[He et al., 2018, section 4](https://arxiv.org/abs/1812.01187)",
+    ),
+    r"SEResNet\d+": (
+        "a residual network with squeeze-and-excitation",
+        "[Hu et al., 2017, table 1](https://arxiv.org/abs/1709.01507)",
+    ),
+    r"PlainNet\d+": (
+        "a network without shortcuts, for comparison",
+        "[He et al., 2015, figure 3, middle](https://arxiv.org/abs/1512.03385)",
+    ),
+}
 
 
-def _variant(variant):
-    """Return the factory of one depth."""
-    stage_blocks, block = VARIANTS[variant]
-    default_name = variant.lower()
-
-    def factory(
-        include_top=True,
-        weights=None,
-        input_tensor=None,
-        input_shape=None,
-        pooling=None,
-        classes=1000,
-        classifier_activation="softmax",
-        name=default_name,
-        **options,
-    ):
-        has_history = _has_history(input_tensor)
-        if has_history:
-            input_shape = input_tensor.shape[1:]
-        elif input_tensor is None and input_shape is None and include_top:
-            data_format = options.get("data_format") or keras.config.image_data_format()
-            input_shape = (224, 224, 3) if data_format == "channels_last" else (3, 224, 224)
-        model = ResNet(
-            stage_blocks,
-            block,
-            include_top=include_top,
-            pooling=pooling,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            input_shape=input_shape,
-            input_tensor=None if has_history else input_tensor,
-            name=name,
-            **options,
-        )
-        if has_history:
-            # A ResNet is rebuilt from its own arguments alone, which cannot hold other layers.
-            sources = keras.utils.get_source_inputs(input_tensor)
-            outputs = connect(input_tensor, **model.architecture)
-            model = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=name)
-        if weights is not None:
-            load_weights(model, weights)
-        return model
-
-    factory.__name__ = factory.__qualname__ = variant
-    factory.__doc__ = _DOC.format(
-        name=variant,
-        summary=f"with {stage_blocks} {block} blocks",
-        channels=512 * BLOCKS[block].expansion,
+def _make(name):
+    family = next(value for key, value in _FAMILIES.items() if re.fullmatch(key, name))
+    row = IMAGENET_NETWORKS[name]
+    return make_factory(
+        name,
+        row,
+        module=__name__,
+        summary=f"{family[0]}, with {row['stage_blocks']} blocks",
+        reference=family[1],
+        weights=_WEIGHTS,
     )
-    return factory
 
 
-def _has_history(tensor):
-    """Tell whether a symbolic tensor is the output of a layer other than `keras.Input`."""
-    if not keras.utils.is_keras_tensor(tensor):
-        return False
-    return not isinstance(tensor._keras_history.operation, keras.layers.InputLayer)
-
-
-ResNet18 = _variant("ResNet18")
-ResNet34 = _variant("ResNet34")
-ResNet50 = _variant("ResNet50")
-ResNet101 = _variant("ResNet101")
-ResNet152 = _variant("ResNet152")
+ResNet18 = _make("ResNet18")
+ResNet34 = _make("ResNet34")
+ResNet50 = _make("ResNet50")
+ResNet101 = _make("ResNet101")
+ResNet152 = _make("ResNet152")
+ResNet18V2 = _make("ResNet18V2")
+ResNet34V2 = _make("ResNet34V2")
+ResNet50V2 = _make("ResNet50V2")
+ResNet101V2 = _make("ResNet101V2")
+ResNet152V2 = _make("ResNet152V2")
+ResNet18D = _make("ResNet18D")
+ResNet34D = _make("ResNet34D")
+ResNet50D = _make("ResNet50D")
+ResNet101D = _make("ResNet101D")
+ResNet152D = _make("ResNet152D")
+SEResNet50 = _make("SEResNet50")
+SEResNet101 = _make("SEResNet101")
+SEResNet152 = _make("SEResNet152")
+PlainNet18 = _make("PlainNet18")
+PlainNet34 = _make("PlainNet34")
