@@ -24,23 +24,27 @@ def feature_info(backbone):
     >>> keras_resnet.feature_info(keras_resnet.ResNet18(include_top=False))["C3"]
     {'channels': 128, 'stride': 8}
     """
+    names = {layer.name: name for name, layer in last_layers(backbone).items()}
     stride = 1
     info = {}
     for layer in backbone.layers:
         if isinstance(layer, Stem):
             stride *= layer.total_stride
-        elif match := _STAGE.fullmatch(layer.name):
+        elif _STAGE.fullmatch(layer.name):
             stride *= layer.stride
             channels = layer.filters * layer.expansion
-            info[f"C{match[1]}"] = {"channels": channels, "stride": stride}
+        if layer.name in names:
+            info[names[layer.name]] = {"channels": channels, "stride": stride}
     return info
 
 
 def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
     """Create the model that maps images to the named feature maps of a network.
 
-    "Ck" is the output of stage k (conv2_x … conv5_x in table 1 of the paper). The new model shares
-    the layers and weights of `backbone`; layers after the last feature map are left out.
+    "Ck" is the output of stage k (conv2_x … conv5_x in table 1 of the paper); where the last block
+    of a stage halves the image (`ResNet50V2`), the output before that block; and at the end of a
+    pre-activation network what its last norm and ReLU put out. The new model shares the layers and
+    weights of `backbone`; layers after the last feature map are left out.
 
     Args:
         backbone: a `ResNet`, or a `keras.Model` built on one's layers.
@@ -94,13 +98,17 @@ def freeze(model, up_to="C2", norms=True):
     >>> model.get_layer("stem").trainable
     False
     """
-    parts = {}
+    parts, after = {}, []
     for layer in model._flatten_layers(include_self=False):
         match = _STAGE.fullmatch(layer.name)
         if isinstance(layer, Stem):
             parts.setdefault("stem", []).append(layer)
         elif match:
             parts.setdefault(f"C{match[1]}", []).append(layer)
+        elif layer.name == "post_norm":
+            after.append(layer)
+    if after:
+        parts[max(name for name in parts if name != "stem")] += after
     if up_to is not None:
         if up_to not in parts:
             raise ValueError(
@@ -120,5 +128,12 @@ def freeze(model, up_to="C2", norms=True):
 
 def last_layers(model):
     """Return the last layer of each stage by the name of its feature map."""
-    matches = ((_STAGE.fullmatch(layer.name), layer) for layer in model.layers)
-    return {f"C{match[1]}": layer for match, layer in matches if match}
+    last = {}
+    for layer in model.layers:
+        if match := _STAGE.fullmatch(layer.name):
+            name = f"C{match[1]}"
+            if layer.stride == 1 or name not in last:
+                last[name] = layer
+        elif layer.name == "post_relu":
+            last[name] = layer
+    return last
