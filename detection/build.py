@@ -8,13 +8,14 @@ from detection.roi_heads import RoIHeads
 from detection.rpn import RegionProposalNetwork
 
 
-def build_model(config, categories, preprocessing=None):
+def build_model(config, categories, preprocessing=None, seed=0):
     """Builds a Faster R-CNN with a feature pyramid.
 
     Args:
         config: a `detection.config.ModelConfig`.
         categories: sequence of `{"id": ..., "name": ...}`, one a class.
         preprocessing: how images are resized, see `FasterRCNN`.
+        seed: int, seed of the sampling in training.
 
     Returns:
         A built `FasterRCNN` with the parts that `config.backbone.freeze` names frozen.
@@ -48,7 +49,7 @@ def build_model(config, categories, preprocessing=None):
         strides=(*strides, 2 * strides[-1]),
         offset=rpn.anchor_offset,
     )
-    model = FasterRCNN(
+    return FasterRCNN(
         backbone=features,
         neck=FeaturePyramid(levels, config.fpn_filters, name="fpn"),
         rpn=RegionProposalNetwork(
@@ -67,10 +68,10 @@ def build_model(config, categories, preprocessing=None):
         pixel_mean=config.pixel_mean,
         pixel_std=config.pixel_std,
         preprocessing=preprocessing,
+        architecture=config.model_dump(mode="json"),
+        seed=seed,
         name="faster_rcnn",
     )
-    model.architecture = config
-    return model
 
 
 def build_backbone(config):
@@ -80,17 +81,16 @@ def build_backbone(config):
         "input_shape": (None, None, 3),
         "stride_in": config.stride_in,
         "norm": config.norm,
+        "stem": config.stem if isinstance(config.stem, str) else config.stem.model_dump(),
         "zero_init_residual": config.zero_init_residual,
     }
     if config.depth is not None:
         factory = getattr(keras_resnet, f"ResNet{config.depth}")
         return factory(weights=config.weights, **shared)
-    stem = config.stem if isinstance(config.stem, str) else config.stem.model_dump()
     return keras_resnet.ResNet(
         stage_blocks=config.stage_blocks,
         block=config.block,
         width=config.width,
-        stem=stem,
         name="resnet",
         **shared,
     )

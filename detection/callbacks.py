@@ -25,7 +25,7 @@ class Evaluation(keras.callbacks.Callback):
         say: callable that prints a line.
 
     Attributes:
-        seconds: time spent evaluating so far.
+        last: figures of the latest evaluation by name, `AP`, `AP50`, `AP75`.
     """
 
     def __init__(self, batches, dataset, every, epochs, say=print):
@@ -36,7 +36,7 @@ class Evaluation(keras.callbacks.Callback):
         self.every = every
         self.epochs = epochs
         self.say = say
-        self.seconds = 0.0
+        self.last = {}
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
@@ -45,7 +45,7 @@ class Evaluation(keras.callbacks.Callback):
         results = predict_dataset(self.model, numpy_batches(self.batches), self.dataset)
         metrics = evaluate(self.ground_truth, results)
         spent = time.monotonic() - start
-        self.seconds += spent
+        self.last = {name: metrics[name] for name in COLUMNS.values()}
         if logs is not None:
             logs.update({column: metrics[name] for column, name in COLUMNS.items()})
         self.say(
@@ -55,12 +55,17 @@ class Evaluation(keras.callbacks.Callback):
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends training after a number of steps, also within an epoch."""
+    """Ends training after a number of steps, also within an epoch.
 
-    def __init__(self, steps):
+    Args:
+        steps: int, steps of the whole run.
+        done: int, steps done before, in a run that is continued.
+    """
+
+    def __init__(self, steps, done=0):
         super().__init__()
         self.steps = steps
-        self.done = 0
+        self.done = done
 
     def on_train_batch_end(self, batch, logs=None):
         # With several steps an execution, `batch` jumps; it counts from 0 in each epoch.

@@ -1,13 +1,16 @@
 """The configuration of a detector and its training, validated."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from detection.data import DataPipelineConfig
-from detection.faster_rcnn import PIXEL_MEAN, PIXEL_STD
+from detection.pixels import PIXEL_MEAN, PIXEL_STD
 from keras_resnet.training import config as training_config
 from keras_resnet.training.config import StrictModel
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_NotNegative = Annotated[float, Field(ge=0)]
 
 
 class StemConfig(StrictModel):
@@ -41,6 +44,12 @@ class BackboneConfig(StrictModel):
             raise ValueError("`width` and `block` go with `stage_blocks`; `depth` fixes them")
         if self.weights is not None and self.depth is None:
             raise ValueError("`weights` are published for a `depth` only")
+        numbers = [int(name[1:]) for name in self.levels if name[:1] == "C" and name[1:].isdigit()]
+        if not numbers or numbers != list(range(numbers[0], numbers[0] + len(self.levels))):
+            raise ValueError(
+                "`levels` must be consecutive stages, finest first, such as [C2, C3, C4]; the "
+                "pyramid adds each level to the next finer one"
+            )
         return self
 
 
@@ -53,13 +62,13 @@ class RPNConfig(StrictModel):
     filters: PositiveInt | None = None
     pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
     post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
-    nms_threshold: float = 0.7
-    min_size: float = 0.0
-    positive_iou: float = 0.7
-    negative_iou: float = 0.3
+    nms_threshold: _Share = 0.7
+    min_size: _NotNegative = 0.0
+    positive_iou: _Share = 0.7
+    negative_iou: _Share = 0.3
     samples: PositiveInt = 256
-    positive_fraction: float = 0.5
-    beta: float = 0.0
+    positive_fraction: _Share = 0.5
+    beta: _NotNegative = 0.0
     normalize_by: Literal["fixed", "sampled"] = "fixed"
 
 
@@ -72,12 +81,12 @@ class RoIHeadsConfig(StrictModel):
     canonical_size: PositiveFloat = 224
     canonical_level: PositiveInt = 4
     samples: PositiveInt = 512
-    positive_fraction: float = 0.25
-    positive_iou: float = 0.5
+    positive_fraction: _Share = 0.25
+    positive_iou: _Share = 0.5
     box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
-    beta: float = 0.0
-    score_threshold: float = 0.05
-    nms_threshold: float = 0.5
+    beta: _NotNegative = 0.0
+    score_threshold: _Share = 0.05
+    nms_threshold: _Share = 0.5
     max_detections: PositiveInt = 100
 
 
@@ -114,6 +123,14 @@ class ShapesConfig(StrictModel):
     seed: int = 0
 
 
+_DATA_KEYS = {
+    "shapes": {"root", "shapes"},
+    "coco": {"images", "annotations"},
+    "voc": {"root", "classes", "split"},
+    "tfds": {"root", "name", "download", "split"},
+}
+
+
 class DataConfig(StrictModel):
     """Where the images and boxes are and how they are fed."""
 
@@ -130,6 +147,21 @@ class DataConfig(StrictModel):
         "headers", description="how images are checked before training"
     )
     pipeline: DataPipelineConfig = DataPipelineConfig()
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        used = _DATA_KEYS[self.format]
+        given = {name for name in ("root", "name", "classes") if getattr(self, name) is not None}
+        given |= {"download"} if self.download else set()
+        given |= {"shapes"} if self.shapes != ShapesConfig() else set()
+        for split in (self.train, self.val):
+            given |= set(split.model_dump(exclude_none=True))
+        if given - used:
+            raise ValueError(
+                f"{', '.join(sorted(given - used))}: not used by data of the format "
+                f"{self.format!r}, which takes {', '.join(sorted(used))}"
+            )
+        return self
 
 
 class TrainConfig(StrictModel):
@@ -148,14 +180,14 @@ class TrainConfig(StrictModel):
     warmup_steps: int = Field(1000, ge=0)
     warmup_factor: PositiveFloat = 0.001
     final_factor: float = Field(0.0, ge=0, description="cosine: last rate / first rate")
-    momentum: float = 0.9
+    momentum: _Share = 0.9
     weight_decay: float = Field(1e-4, ge=0)
     clip_norm: PositiveFloat | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: PositiveInt = 1
     evaluate_every: PositiveInt = Field(1, description="epochs between evaluations")
-    seed: int = 0
+    seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
     tensorboard: bool = True
 
     @model_validator(mode="after")
@@ -164,13 +196,31 @@ class TrainConfig(StrictModel):
             raise ValueError("give either `steps` or `epochs`")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        if self.schedule == "step" and not self.boundaries:
+            raise ValueError("`schedule: step` needs `boundaries`, the steps where the rate drops")
+        unused = ["final_factor"] if self.schedule == "step" else ["boundaries", "gamma"]
+        if self.optimizer != "sgd":
+            unused.append("momentum")
+        fields = type(self).model_fields
+        for name in unused:
+            if getattr(self, name) != fields[name].default:
+                raise ValueError(
+                    f"`{name}` has no effect with `schedule: {self.schedule}` and "
+                    f"`optimizer: {self.optimizer}`; leave it out"
+                )
+        if self.steps is not None and self.steps % self.steps_per_execution:
+            raise ValueError("`steps` must be a multiple of `steps_per_execution`")
+        return self
+
 
 class RunConfig(StrictModel):
     """Where results go and what is made of them after training."""
 
     project: str = "runs"
     name: str = "train"
-    exist_ok: bool = False
+    resume: bool = Field(False, description="continue the run of this name")
     pictures: int = Field(16, ge=0, description="validation images drawn at the end")
     export: bool = True
 

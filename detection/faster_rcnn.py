@@ -4,12 +4,10 @@ import keras
 from keras import ops
 
 from detection._tensorflow import replica_count
+from detection.pixels import PIXEL_MEAN, PIXEL_STD
 from keras_resnet.training.devices import choose_jit
 
 LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "classification_loss", "box_loss")
-# ImageNet statistics of the RGB channels in 0..255, as torchvision's weights expect.
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
 
 
 @keras.saving.register_keras_serializable(package="detection")
@@ -32,6 +30,9 @@ class FasterRCNN(keras.Model):
         pixel_std: standard deviation of each channel.
         preprocessing: dict that travels with the model and says how images are
             resized: `{"min_side": int, "max_side": int, "size_divisor": int}`.
+        architecture: dict of the `ModelConfig` the model was built from, if it was:
+            what `save_model` writes.
+        seed: int, seed of the sampling of anchors and regions in training.
 
     Input `x`: dict of `images` `[B, H, W, 3]`, RGB in 0..255, any numeric dtype,
     padded at the bottom and right, and `image_sizes` int32 `[B, 2]`, the true
@@ -69,12 +70,14 @@ class FasterRCNN(keras.Model):
         pixel_mean=PIXEL_MEAN,
         pixel_std=PIXEL_STD,
         preprocessing=None,
+        architecture=None,
+        seed=0,
         **kwargs,
     ):
         # Images and sizes are cast here, where their meaning is known.
         super().__init__(autocast=False, **kwargs)
-        # The `ModelConfig` this was built from, if it was: what `save_model` writes.
-        self.architecture = None
+        self.architecture = None if architecture is None else dict(architecture)
+        self.seed = int(seed)
         self.backbone = backbone
         self.neck = neck
         self.rpn = rpn
@@ -90,7 +93,7 @@ class FasterRCNN(keras.Model):
         self.pixel_mean = tuple(pixel_mean)
         self.pixel_std = tuple(pixel_std)
         self.preprocessing = dict(preprocessing or {})
-        self.seed_generator = keras.random.SeedGenerator(0, name="sampling_seed")
+        self.seed_generator = keras.random.SeedGenerator(self.seed, name="sampling_seed")
         self.loss_metrics = {name: keras.metrics.Mean(name=name) for name in LOSSES}
 
         shapes = {name: tuple(tensor.shape) for name, tensor in _outputs(backbone).items()}
@@ -259,6 +262,8 @@ class FasterRCNN(keras.Model):
             "pixel_mean": list(self.pixel_mean),
             "pixel_std": list(self.pixel_std),
             "preprocessing": dict(self.preprocessing),
+            "architecture": self.architecture,
+            "seed": self.seed,
         }
 
     @classmethod

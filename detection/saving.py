@@ -13,6 +13,7 @@ from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel
 from keras_resnet.training.devices import POLICIES
 from keras_resnet.training.variable_keys import variable_keys
+from keras_resnet.training.verified_folder import holds_folder
 
 FORMAT = "detection.FasterRCNN"
 VERSION = 1
@@ -68,7 +69,7 @@ def save_model(model, folder):
     description = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": model.architecture.model_dump(mode="json"),
+        "architecture": model.architecture,
         "categories": list(model.categories),
         "preprocessing": dict(model.preprocessing) or None,
         "precision": model.dtype_policy.name,
@@ -137,10 +138,10 @@ def load(source, trust=False, precision="float32"):
 def _artifact_folder(path):
     candidates = [path, path / "weights" / "best", path / "weights" / "last", path / "best"]
     for folder in candidates:
-        if (folder / "model.json").is_file():
+        if holds_folder(folder):
             return folder
     tried = "\n".join(f"  {folder}" for folder in candidates)
     raise ValueError(
         f"No saved detector at {str(path)!r}. Give a run folder, an artefact or a .keras file. "
-        f"Tried for model.json:\n{tried}"
+        f"Tried:\n{tried}"
     )

@@ -7,6 +7,7 @@ import keras
 
 from detection.build import build_model
 from detection.callbacks import Evaluation, StopAfter
+from detection.config import load_config
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
@@ -24,7 +25,8 @@ from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run import new_run_folder
 from keras_resnet.training.schedules import WarmupCosine, WarmupStep, scaled_learning_rate
 from keras_resnet.training.tensorboard import tensorboard_callback
-from keras_resnet.training.training_state import save_training_state
+from keras_resnet.training.training_state import restore_training_state, save_training_state
+from keras_resnet.training.verified_folder import holds_folder
 
 
 @plain_data_errors()
@@ -57,9 +59,18 @@ def train_detector(config, say=print):
     categories = _categories(datasets)
     for dataset in datasets.values():
         say(dataset.summary())
+    if not any(len(record.boxes) for record in datasets["train"].records):
+        raise ValueError(
+            f"The training data has no boxes to learn from. Received: {datasets['train'].name}"
+        )
 
     pipeline = config.data.pipeline
-    model = build_model(config.model, categories, preprocessing_of(pipeline))
+    if pipeline.seed is None:
+        pipeline = pipeline.model_copy(update={"seed": config.train.seed})
+    folder, state = _run_folder(config)
+    model = build_model(
+        config.model, categories, preprocessing_of(pipeline), seed=config.train.seed
+    )
     batches = make_batches(datasets["train"], pipeline, training=True)
     steps = config.train.steps or config.train.epochs * batches.steps_per_epoch
     model.compile(
@@ -67,14 +78,18 @@ def train_detector(config, say=print):
         jit_compile=choose_jit(config.train.jit_compile),
         steps_per_execution=config.train.steps_per_execution,
     )
-    folder = new_run_folder(config.run.project, config.run.name, config.run.exist_ok)
+    epoch = 0
+    if state is not None:
+        epoch = restore_training_state(state, model)["epoch"]
+        batches = make_batches(datasets["train"], pipeline, training=True, start_epoch=epoch)
+        say(f"continuing {folder} after epoch {epoch}")
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
     draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
 
     evaluation_batches = make_batches(datasets["val"], pipeline, training=False)
-    _fit(config, model, batches, evaluation_batches, datasets, steps, folder, say)
+    last = _fit(config, model, batches, evaluation_batches, datasets, steps, epoch, folder, say)
 
     best = load(folder)
     results = predict_dataset(best, numpy_batches(evaluation_batches), datasets["val"])
@@ -82,13 +97,44 @@ def train_detector(config, say=print):
     metrics = evaluate(ground_truth, results, curves=True)
     write_results(folder / "predictions.json", results)
     plot_run(folder, metrics, ground_truth, results, categories)
-    draw_validation(datasets["val"], results, folder, config.run.pictures)
+    drawn = draw_validation(datasets["val"], results, folder, config.run.pictures)
+    # The best epoch was chosen on this very split; the last one was not.
+    metrics["last_epoch"] = last
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     say(summary_table(metrics))
     exported = _export(config, best, datasets["val"], folder, say)
-    _say_where(folder, exported, metrics, say)
+    _say_where(folder, drawn, exported, metrics, say)
     return folder, metrics
+
+
+def _run_folder(config):
+    """The folder of the run and, for one that is continued, its saved state."""
+    if not config.run.resume:
+        return new_run_folder(config.run.project, config.run.name), None
+    folder = Path(config.run.project) / config.run.name
+    state = folder / "weights" / "state"
+    if not holds_folder(state):
+        raise ValueError(
+            f"There is nothing to continue: {state} does not exist. Set run.project and run.name "
+            f"to the run's folder, or leave out run.resume. Received: run.name={config.run.name!r}"
+        )
+    before, now = (_comparable(c) for c in (load_config(str(folder / "config.yaml")), config))
+    changed = sorted(key for key in now if before[key] != now[key])
+    if changed:
+        raise ValueError(
+            f"The run in {folder} was made with another configuration; continue it with the same "
+            f"one. Different: {', '.join(changed)}"
+        )
+    return folder, state
+
+
+def _comparable(config):
+    """Sections of a configuration by name, without what may change when a run goes on."""
+    values = config.model_dump(exclude={"run": True, "train": {"tensorboard", "jit_compile"}})
+    return {
+        f"{section}.{key}": value for section in values for key, value in values[section].items()
+    }
 
 
 def preprocessing_of(pipeline):
@@ -143,7 +189,8 @@ def _categories(datasets):
     return [{"id": c.id, "name": c.name} for c in datasets["train"].categories]
 
 
-def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, say):
+def _fit(config, model, batches, evaluation_batches, datasets, steps, epoch, folder, say):
+    """Trains from an epoch on; returns the figures of the last evaluation by name."""
     settings = config.train
     epochs = -(-steps // batches.steps_per_epoch)
     quiet = say is not print
@@ -154,14 +201,18 @@ def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, sa
         records = [datasets["train"].records[row] for row in rows]
         return ", ".join(f"{r.image_id} ({Path(r.image_path).name})" for r in records)
 
+    evaluation = Evaluation(
+        evaluation_batches, datasets["val"], settings.evaluate_every, epochs, say
+    )
     callbacks = [
         NaNStop(describe),
-        StopAfter(steps),
-        Evaluation(evaluation_batches, datasets["val"], settings.evaluate_every, epochs, say),
+        StopAfter(steps, done=epoch * batches.steps_per_epoch),
+        evaluation,
         Checkpoints(
             folder / "weights",
             save=lambda path: save_model(model, path),
             monitor="metrics/mAP50-95",
+            resume=epoch > 0,
             save_state=lambda path, epoch: save_training_state(path, model, {"epoch": epoch}),
         ),
         CSVResults(folder / "results.csv"),
@@ -175,12 +226,14 @@ def _fit(config, model, batches, evaluation_batches, datasets, steps, folder, sa
             callbacks.append(callback)
     model.fit(
         batches,
+        initial_epoch=epoch,
         epochs=epochs,
         steps_per_epoch=batches.steps_per_epoch,
         callbacks=callbacks,
         shuffle=False,  # the plan has done it
         verbose=0,
     )
+    return evaluation.last
 
 
 def _export(config, model, dataset, folder, say):
@@ -197,19 +250,20 @@ def _export(config, model, dataset, folder, say):
     samples = [dataset.read_image(i) for i in range(min(2, len(dataset)))]
     try:
         return export_saved_model(model, folder / "saved_model", samples=samples)
-    except ValueError as error:  # the run itself is done and saved
-        say(f"No SavedModel: {error}")
+    except Exception as error:  # whatever it is, the run itself is done and saved
+        say(f"No SavedModel: {type(error).__name__}: {error}")
         return None
 
 
-def _say_where(folder, exported, metrics, say):
+def _say_where(folder, drawn, exported, metrics, say):
     rows = [
         ("run", folder),
         ("figures", folder / "metrics.json"),
         ("curves", folder / "results.png"),
-        ("drawn", folder / "val_batch0_pred.jpg"),
         ("weights", folder / "weights" / "best"),
     ]
+    if drawn:
+        rows.append(("drawn", drawn[-1]))
     if exported is not None:
         rows.append(("SavedModel", exported))
     say("\n".join(f"{name:<11} {path}" for name, path in rows))

@@ -17,7 +17,10 @@ def run(main, interrupted="Interrupted."):
         print(f"\n{interrupted}", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
+        if os.environ.get("DETECTION_TRACEBACK"):
+            raise
         print(f"error: {error}", file=sys.stderr)
+        print("(set DETECTION_TRACEBACK=1 to see where it was raised)", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
         from keras_resnet.training.divergence import TrainingDiverged

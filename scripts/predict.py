@@ -5,6 +5,7 @@ Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from _common import quiet_start, run
@@ -32,9 +33,16 @@ def main():
     model = detection.load(arguments.model, trust=arguments.trust)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
-    results = {}
+    results, failed = {}, 0
     for path, name in zip(paths, _unique_names(paths)):
-        image = load_image(path)
+        try:
+            image = load_image(path)
+        except ValueError as error:
+            # The other images are not lost for this one.
+            print(f"error: {error}", file=sys.stderr)
+            results[str(path)] = {"error": str(error)}
+            failed += 1
+            continue
         found = model.detect(image, score_threshold=arguments.score)
         save_drawing(image, found, output / name, min_score=arguments.score)
         results[str(path)] = found.to_dict()
@@ -45,7 +53,9 @@ def main():
         print(f"{path}: {listed}")
     target = output / "detections.json"
     target.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    print(f"{len(paths)} images drawn in {output}, boxes in {target}")
+    print(f"{len(paths) - failed} images drawn in {output}, boxes in {target}")
+    if failed:
+        raise ValueError(f"{failed} of {len(paths)} images could not be read; see above.")
 
 
 def find_images(sources):
@@ -55,7 +65,8 @@ def find_images(sources):
         if source.is_dir():
             inside = sorted(p for p in source.iterdir() if p.suffix.lower() in _EXTENSIONS)
             if not inside:
-                raise ValueError(f"The folder {str(source)!r} holds no images ({_EXTENSIONS}).")
+                known = ", ".join(sorted(_EXTENSIONS))
+                raise ValueError(f"The folder {str(source)!r} holds no images ({known}).")
             paths += inside
         elif source.is_file():
             paths.append(source)

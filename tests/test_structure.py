@@ -18,7 +18,7 @@ PACKAGES = ("keras_resnet", "detection")
 
 # Modules of `detection`, lowest first: each imports only from the lines above its own.
 LAYERS = (
-    ("_tensorflow", "boxes"),
+    ("_tensorflow", "boxes", "pixels"),
     ("anchors", "box_coder", "sampling", "nms", "roi_align", "losses", "top_k", "matching"),
     ("targets",),
     ("fpn", "rpn", "roi_heads"),

@@ -1,10 +1,11 @@
 """Checks of boxes while they are read, and of image files before training."""
 
+import concurrent.futures
 import math
 import os
 
 from detection.data.images import decode_image, image_size, read_bytes
-from detection.data.problems import DataError, Problems
+from detection.data.problems import Problems
 
 # Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
 # clipped like all others, but only what is visibly outside is worth a line in the summary.
@@ -79,28 +80,30 @@ def verify_images(dataset, decode=False):
         `"size_mismatch"`.
     """
     problems = Problems()
-    for record in dataset.records:
-        if not os.path.isfile(record.image_path):
-            problems.add("missing_image", record.where, f"image id {record.image_id!r}")
-            continue
-        kind, detail = _verify(record, decode)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda record: _verify(record, decode), dataset.records))
+    for record, (kind, detail) in zip(dataset.records, found):
         if kind is not None:
-            problems.add(kind, record.where, f"image id {record.image_id!r}: {detail}")
+            problems.add(kind, record.where, f"image id {record.image_id!r}{detail}")
     return problems
 
 
 def _verify(record, decode):
+    if not os.path.isfile(record.image_path):
+        return "missing_image", ""
     try:
-        data = read_bytes(record.image_path, record.byte_range)
-        size, turned = image_size(data)
-        if decode:
-            decode_image(data, record.where)
-    except DataError as error:
-        return "undecodable_image", error
-    except (OSError, SyntaxError, ValueError) as error:
-        return "undecodable_image", error
+        if decode or record.byte_range is not None:
+            data = read_bytes(record.image_path, record.byte_range)
+            size, turned = image_size(data)
+            if decode:
+                decode_image(data, record.where)
+        else:
+            with open(record.image_path, "rb") as file:
+                size, turned = image_size(file)
+    except (OSError, SyntaxError, ValueError) as error:  # a DataError is a ValueError
+        return "undecodable_image", f": {error}"
     wanted = (record.height, record.width)
     if wanted not in (size, size[::-1] if turned else size):
         found = f"{size[1]} x {size[0]} in the file, {wanted[1]} x {wanted[0]} annotated"
-        return "size_mismatch", found
-    return None, None
+        return "size_mismatch", f": {found}"
+    return None, ""

@@ -75,9 +75,9 @@ def _read_json(path):
             content = json.load(file)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}.") from error
-    wanted = ("images", "categories")
+    wanted = ("images", "annotations", "categories")
     lists = isinstance(content, dict) and all(isinstance(content.get(k), list) for k in wanted)
-    if not lists or not isinstance(content.get("annotations", []), list):
+    if not lists:
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise DataError(
             f"{path} is not in COCO's format: it needs the lists 'images', 'annotations' and "
@@ -94,6 +94,8 @@ def _categories(entries, path):
             faults.append(f"categories[{position}] needs an integer 'id' and a 'name': {entry}")
         elif entry["id"] in categories:
             faults.append(f"categories[{position}] repeats the id {entry['id']}")
+        elif entry["name"] in {category.name for category in categories.values()}:
+            faults.append(f"categories[{position}] repeats the name {entry['name']!r}")
         else:
             categories[entry["id"]] = Category(entry["id"], entry["name"])
     if not entries:
@@ -150,7 +152,7 @@ def _record(path, image_id, size, entries, class_of, problems):
             continue
         try:
             x, y, width, height = map(float, entry["bbox"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             problems.add("malformed_box", where, f"bbox {entry.get('bbox')!r}")
             continue
         box, kind = check_box((x, y, x + width, y + height), *size)

@@ -34,7 +34,7 @@ class DataPipelineConfig(pydantic.BaseModel):
         contrast: Strength of the change of the distance from the image's mean grey.
         saturation: Strength of the change of the distance from each pixel's grey.
         shuffle: Whether training draws a new order for each epoch.
-        seed: Seed of order and augmentation.
+        seed: Seed of order and augmentation. Defaults to the seed of the training, else 0.
         drop_remainder: Whether training leaves out, in each epoch, the images that do not fill a
             batch. Otherwise the last batch is filled up with images of the same epoch.
         workers: Number of parallel readers. Defaults to a number chosen by the pipeline.
@@ -66,7 +66,7 @@ class DataPipelineConfig(pydantic.BaseModel):
     contrast: _Strength = 0.0
     saturation: _Strength = 0.0
     shuffle: bool = True
-    seed: Annotated[int, pydantic.Field(ge=0)] = 0
+    seed: Annotated[int, pydantic.Field(ge=0)] | None = None
     drop_remainder: bool = False
     workers: _Positive | None = None
     cache: bool | Literal["auto"] = "auto"

@@ -119,7 +119,7 @@ class BatchPlan:
         sizes, flips, colour = self._draw(epoch)
         cover = smallest_cover(sizes, self._buckets)
         # The order has its own stream: the values of a sample do not depend on it.
-        rng = np.random.default_rng([self.config.seed, epoch, 1])
+        rng = np.random.default_rng([self.config.seed or 0, epoch, 1])
         shuffle = self.training and self.config.shuffle
         order = rng.permutation(count) if shuffle else np.arange(count)
         batches, shapes = self._batches(order, cover, rng if shuffle else None)
@@ -144,7 +144,7 @@ class BatchPlan:
             return np.stack(size, axis=-1), np.zeros((count, 2), bool), np.ones((count, 3))
         # Row i of the stream belongs to sample i, whatever the number of samples. All columns
         # are drawn always: switching one augmentation on leaves the others as they were.
-        draws = np.random.default_rng([config.seed, epoch, 0]).random((count, 7))
+        draws = np.random.default_rng([config.seed or 0, epoch, 0]).random((count, 7))
         flips = draws[:, :2] < (config.horizontal_flip, config.vertical_flip)
         choice = (draws[:, 2] * len(config.min_sides)).astype("int64")
         low, high = np.log(config.scale_jitter or (1.0, 1.0))

@@ -23,6 +23,8 @@ class Checkpoints(keras.callbacks.Callback):
         save: callable that gets the path `folder/last` or `folder/best`.
         monitor: name of the log to compare. Epochs without it (no evaluation) change no `best`.
         mode: `"max"` or `"min"`.
+        resume: whether this continues a run, whose best value still counts. A new run
+            starts its own.
         save_state: callable `(path, epoch)` for `folder/state`, to resume from; `epoch` is the
             number of epochs done. None for no state.
 
@@ -37,7 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, folder, save, monitor, mode="max", save_state=None):
+    def __init__(self, folder, save, monitor, mode="max", resume=False, save_state=None):
         super().__init__()
         if mode not in ("max", "min"):
             raise ValueError(f"`mode` must be 'max' or 'min'. Received: mode={mode!r}")
@@ -45,6 +47,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.save = save
         self.monitor = monitor
         self.mode = mode
+        self.resume = resume
         self.save_state = save_state
         self.best = None
         self.best_epoch = None
@@ -52,7 +55,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         record = self.folder / RECORD
-        if not record.is_file():
+        if not self.resume or not record.is_file():
             return
         found = strict_json.loads(record.read_bytes(), str(record))
         if (found["monitor"], found["mode"]) == (self.monitor, self.mode):

@@ -68,7 +68,12 @@ def choose_jit(setting="auto"):
         return setting
     if setting != "auto":
         raise ValueError(f"`setting` must be 'auto', True or False. Received: setting={setting!r}")
-    return keras.backend.backend() == "jax" or bool(accelerators())
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Keras' jitted step under a strategy of several replicas is slow or fails.
+        return bool(accelerators()) and tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return True
 
 
 def describe_hardware():

@@ -22,6 +22,11 @@ def tensorboard_callback(folder, **options):
     missing = [name for name in ("tensorflow", "tensorboard") if not _importable(name)]
     if missing:
         return None, f"No TensorBoard logs: {' and '.join(missing)} not installed."
+    if keras.backend.backend() != "tensorflow":
+        import tensorflow as tf
+
+        # TensorFlow only writes files here; it must not take the accelerator's memory.
+        tf.config.set_visible_devices([], "GPU")
     return keras.callbacks.TensorBoard(log_dir=str(folder), **options), None
 
 

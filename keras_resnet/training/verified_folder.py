@@ -119,6 +119,19 @@ def read_folder(folder, names):
     return found
 
 
+def holds_folder(folder):
+    """Whether `read_folder` would find something there, also after a crash of the writer.
+
+    Args:
+        folder: path given to `write_folder`.
+
+    Returns:
+        bool.
+    """
+    folder = pathlib.Path(os.path.abspath(folder))
+    return any((f / MANIFEST).is_file() for f in (folder, _previous(folder)))
+
+
 def _read_manifest(folder):
     path = folder / MANIFEST
     if not path.is_file():

@@ -1,5 +1,8 @@
 """The packaged configurations, and what is refused in one's own."""
 
+import re
+
+import numpy as np
 import pytest
 
 import detection
@@ -77,7 +80,7 @@ def test_defaults_are_those_of_the_usual_recipe():
     assert (heads.hidden, heads.samples, heads.positive_fraction) == ((1024, 1024), 512, 0.25)
     assert heads.box_weights == (10.0, 10.0, 5.0, 5.0)
     assert (heads.score_threshold, heads.nms_threshold, heads.max_detections) == (0.05, 0.5, 100)
-    train = TrainConfig(steps=1)
+    train = TrainConfig(steps=90000, boundaries=(60000, 80000))
     assert (train.learning_rate, train.reference_batch, train.momentum) == (0.02, 16, 0.9)
     assert (train.weight_decay, train.warmup_steps, train.warmup_factor) == (1e-4, 1000, 0.001)
 
@@ -86,3 +89,38 @@ def test_anchor_sizes_must_fit_the_levels():
     config = detection.load_config("quickstart", ["model.rpn.anchor_sizes=[[16], [32]]"])
     with pytest.raises(ValueError, match=r"`model.rpn.anchor_sizes` .*Received: \(\(16.0,\)"):
         detection.build_model(config.model, CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("train.momentum=0.5", "`momentum` has no effect"),
+        ("train.boundaries=[5]", "`boundaries` has no effect"),
+        ("train.schedule=step", "needs `boundaries`"),
+        ("train.steps_per_execution=3", "multiple of `steps_per_execution`"),
+        ("data.name=voc/2007", "name: not used by data of the format 'shapes'"),
+        ("model.backbone.levels=[C2, C4]", "consecutive stages"),
+        ("model.roi_heads.nms_threshold=7", "nms_threshold: input should be less than or equal"),
+        ("model.rpn.positive_fraction=-1", "positive_fraction: input should be greater than"),
+    ],
+)
+def test_values_without_effect_or_sense_are_refused(override, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        detection.load_config("quickstart", [override])
+
+
+def test_seed_of_the_training_is_that_of_the_data_and_of_the_sampling():
+    assert detection.load_config("quickstart").data.pipeline.seed is None
+    config = detection.load_config("quickstart", ["model.backbone.stage_blocks=[1, 1, 1]"])
+    states = [
+        np.array(detection.build_model(config.model, CATEGORIES, seed=s).seed_generator.state)
+        for s in (0, 1)
+    ]
+    assert (states[0] != states[1]).any()
+
+
+def test_stem_reaches_a_published_depth():
+    options = {"stem": {"kernel_size": 3, "stride": 1, "pool": False}}
+    config = ModelConfig(backbone=BackboneConfig(depth=18, **options))
+    model = detection.build_model(config, CATEGORIES)
+    assert model.roi_heads.strides == (1, 2, 4, 8)

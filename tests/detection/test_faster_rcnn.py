@@ -73,7 +73,7 @@ def test_trains_by_fit_in_every_precision_and_jitted(policy, jit):
     x, y = rectangles(4)
     history = model.fit(x, y, batch_size=4, epochs=12, shuffle=False, verbose=0).history
     assert set(history) == LOSSES | {"loss"}
-    assert np.isfinite([values for values in history.values()]).all()
+    assert np.isfinite(list(history.values())).all()
     assert np.mean(history["loss"][-3:]) < 0.9 * history["loss"][0]
     outputs = model.predict(x, verbose=0)
     assert outputs["boxes"].dtype == outputs["scores"].dtype == np.float32
@@ -93,8 +93,9 @@ def test_coordinates_and_logits_stay_float32_under_mixed_precision(policy, monke
     monkeypatch.setattr(
         roi_heads,
         "multilevel_roi_align",
-        lambda features, boxes, *args, **kw: seen.append((features, boxes))
-        or align(features, boxes, *args, **kw),
+        lambda features, boxes, *args, **kw: (
+            seen.append((features, boxes)) or align(features, boxes, *args, **kw)
+        ),
     )
     x, y = rectangles(2)
     first = model(x, training=True)

@@ -132,11 +132,15 @@ def test_missing_images_are_refused_together(tmp_path):
         ("{", "not valid JSON"),
         ("[]", "needs the lists"),
         ('{"images": []}', "needs the lists"),
-        ('{"images": [], "categories": []}', "list of categories is empty"),
-        ('{"images": [{"id": 1}], "categories": [{"id": 1, "name": "a"}]}', r"images\[0\] needs"),
-        ('{"images": [], "categories": [{"id": 1}]}', r"categories\[0\] needs"),
+        ('{"images": [], "annotations": [], "categories": []}', "list of categories is empty"),
         (
-            '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
+            '{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
+            r"images\[0\] needs",
+        ),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', r"categories\[0\] needs"),
+        (
+            '{"images": [], "annotations": [], '
+            '"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
             "repeats the id 1",
         ),
     ],
