@@ -8,8 +8,8 @@ from keras_resnet.shortcuts import ZeroPadShortcut, make_shortcut
 BLOCKS = [keras_resnet.BasicBlock, keras_resnet.BottleneckBlock]
 
 
-def images(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+def images(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 @pytest.mark.parametrize("block_class", BLOCKS)
@@ -139,3 +139,30 @@ def test_convolution_config_round_trip():
     assert again.get_config() == layer.get_config()
     with pytest.raises(ValueError, match="kernel_size=2"):
         PaddedConv2D(3, 2)
+
+
+def test_standardized_kernels_have_mean_zero_and_variance_one():
+    from keras_resnet.convolution import PaddedConv2D, StandardizedConv2D
+
+    x = images(2, 6, 7, 3)
+    ours, plain = StandardizedConv2D(4, 3, strides=2), PaddedConv2D(4, 3, strides=2)
+    outputs = ours(x)
+    plain(x)
+    kernel = 3.0 + 0.01 * images(3, 3, 3, 4, seed=1)
+    ours.kernel.assign(kernel)
+    wide = kernel.astype("float64")
+    mean, variance = wide.mean((0, 1, 2)), wide.var((0, 1, 2))
+    plain.kernel.assign((wide - mean) / np.sqrt(variance + 1e-6))
+    outputs = ours(x)
+    np.testing.assert_allclose(outputs, plain(x), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(ours.kernel, kernel)
+
+
+def test_weight_standardization_reaches_every_convolution_before_a_norm():
+    from keras_resnet.convolution import PaddedConv2D, StandardizedConv2D
+
+    norm = {"kind": "group", "groups": 2, "weight_standardization": True}
+    model = keras_resnet.ResNet((1, 1), width=8, norm=norm, classes=3)
+    convolutions = [c for c in model._flatten_layers() if isinstance(c, PaddedConv2D)]
+    assert len(convolutions) == 1 + 2 * 4
+    assert all(isinstance(c, StandardizedConv2D) for c in convolutions)

@@ -96,20 +96,6 @@ def test_weights_file_round_trip(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_arguments_of_keras_applications_mean_the_same():
-    for arguments in (
-        {},
-        {"include_top": False, "pooling": "avg"},
-        {"classes": 10, "classifier_activation": None, "input_shape": (64, 64, 3), "name": "r"},
-        {"input_tensor": keras.Input((128, 128, 3)), "include_top": False},
-    ):
-        ours = keras_resnet.ResNet50(weights=None, **arguments)
-        theirs = keras.applications.ResNet50(weights=None, **arguments)
-        assert ours.input_shape == theirs.input_shape
-        assert ours.output_shape == theirs.output_shape
-        assert ours.name == theirs.name
-
-
 def test_input_tensor_made_by_other_layers(tmp_path):
     raw = keras.Input((40, 48, 3), name="raw")
     model = keras_resnet.ResNet18(input_tensor=keras.layers.Rescaling(0.5)(raw), classes=4)
@@ -152,19 +138,36 @@ def test_channels_first_equals_channels_last():
     np.testing.assert_allclose(outputs.transpose(0, 2, 3, 1), last(x), atol=1e-4)
 
 
-def test_output_stride_dilates_instead_of_striding():
-    strided = small(stage_blocks=(1, 1, 2), include_top=False, zero_init_residual=False)
-    dilated = small(
-        stage_blocks=(1, 1, 2), include_top=False, zero_init_residual=False, output_stride=4
-    )
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride_in": "1x1"},
+        {"block": "basic"},
+        {"block": "basic", "shortcut": "zero_pad"},
+        {"block": "preact_bottleneck", "stride_at": "last", "shortcut": "max_pool"},
+        {"block": "preact_basic"},
+    ],
+)
+def test_output_stride_dilates_instead_of_striding(options):
+    options = {"stage_blocks": (2, 2, 2), "zero_init_residual": False, **options}
+    strided = small(include_top=False, **options)
+    dilated = small(include_top=False, output_stride=4, **options)
     dilated.set_weights(strided.get_weights())
     x = images(1, 64, 64, 3)
     dense = np.array(dilated(x))
-    assert dense.shape == (1, 16, 16, 128)
+    assert dense.shape[1:3] == (16, 16)
     # "À trous": every fourth pixel of the dense map is the strided map, borders included,
     # because zero padding and dilation commute with the subsampling.
     np.testing.assert_allclose(dense[:, ::4, ::4], strided(x), atol=1e-3)
-    assert keras_resnet.feature_info(dilated)["C4"] == {"channels": 128, "stride": 4}
+    assert [info["stride"] for info in keras_resnet.feature_info(dilated).values()] == [4, 4, 4]
+
+
+def test_average_pooling_keeps_its_window_only_where_it_strides():
+    model = small(
+        stage_blocks=(1, 1, 1), include_top=False, stem="deep", shortcut="avg_pool", output_stride=8
+    )
+    assert tuple(model(images(1, 64, 64, 3)).shape) == (1, 8, 8, 128)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +178,9 @@ def test_output_stride_dilates_instead_of_striding():
         ({"norm": "layer"}, "Received: norm='layer'"),
         ({"stem": "7x7"}, "Received: stem='7x7'"),
         ({"stem": {"kernel": 3}}, "Did you mean 'kernel_size'"),
+        ({"stride_at": "end"}, "Received: stride_at='end'"),
+        ({"squeeze_excitation": 0}, "Received: ratio=0"),
+        ({"stochastic_depth": 0.1, "shortcut": "none"}, "shortcut='none'"),
         ({"stride_in": "1x1", "block": "basic"}, "Received: stride_in='1x1'"),
         ({"stage_blocks": (2, 0)}, r"Received: stage_blocks=\(2, 0\)"),
         ({"output_stride": 2}, "Received: output_stride=2"),
