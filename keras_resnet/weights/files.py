@@ -78,10 +78,13 @@ def read_keras(path):
         raise ValueError(f"{path} is not a readable Keras weights file: {error}") from error
 
 
-def read_config(path):
-    """Return the config of the outermost object of a `.keras` file."""
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("config.json"))["config"]
+def read_description(path):
+    """Return what a `.keras` file says of its outermost object: class, registered name, config."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a readable Keras file: {error}") from error
 
 
 def keras_names(model):

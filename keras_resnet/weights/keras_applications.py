@@ -1,5 +1,6 @@
 """Weights of the ResNets of `keras.applications`, from the model object."""
 
+import dataclasses
 import os
 import re
 
@@ -10,10 +11,39 @@ _STAGE = re.compile(r"stage(\d+)_block(\d+)")
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-def is_v1(source):
-    """Tell whether a model has the layers of `keras.applications.ResNet50` and its like."""
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """What the networks of one version are, in our terms.
+
+    Attributes:
+        layers: frozenset of str, layers that only they have.
+        preprocessing: str, the `style` of `preprocess_input`.
+        variant: dict of arguments that the tensors do not show.
+    """
+
+    layers: frozenset
+    preprocessing: str
+    variant: dict
+
+
+_VERSIONS = (
+    Version(
+        frozenset({"conv1_conv", "conv1_bn", "conv2_block1_0_bn"}),
+        "caffe",
+        {"stride_in": "1x1", "stride_at": "first", "shortcut": "projection"},
+    ),
+    Version(
+        frozenset({"conv1_conv", "post_bn", "conv2_block1_preact_bn"}),
+        "tf",
+        {"stride_in": "3x3", "stride_at": "last", "shortcut": "max_pool"},
+    ),
+)
+
+
+def version(source):
+    """Return the `Version` of a model of `keras.applications`, None if it is no ResNet of it."""
     names = {layer.name for layer in source.layers}
-    return {"conv1_conv", "conv1_bn", "conv2_block1_0_conv"} <= names
+    return next((version for version in _VERSIONS if version.layers <= names), None)
 
 
 def fetch(row):
@@ -48,20 +78,26 @@ def names(model):
     found = {}
     for layer in model.layers:
         if layer.name == "stem":
-            found |= _unit("conv1", layer.conv, layer.norm)
+            for i, (conv, norm) in enumerate(layer.units):
+                found |= _unit(f"conv1_{i}" if i else "conv1", conv, norm)
+        elif layer.name == "post_norm":
+            found |= _norm("post", layer)
         elif layer.name == "predictions":
             found |= {"predictions/kernel": layer.kernel, "predictions/bias": layer.bias}
         elif match := _STAGE.fullmatch(layer.name):
             prefix = f"conv{match[1]}_block{match[2]}"
+            if hasattr(layer, "preact_norm"):
+                found |= _norm(f"{prefix}_preact", layer.preact_norm)
             for i, (conv, norm) in enumerate(layer.units, start=1):
                 found |= _unit(f"{prefix}_{i}", conv, norm)
             if layer.shortcut is not None and layer.shortcut.weights:
-                found |= _unit(f"{prefix}_0", layer.shortcut.conv, layer.shortcut.norm)
+                for conv, norm in layer.shortcut.units:
+                    found |= _unit(f"{prefix}_0", conv, norm)
     return found
 
 
-def arrays(source, epsilon):
-    """Return the weights of a `keras.applications` model as those of a network without biases.
+def arrays(source, model):
+    """Return the weights of a `keras.applications` model as they are for one of our networks.
 
     A norm takes away what the convolution before it added to every pixel, so that
     `norm(conv(x) + bias)` is `norm(conv(x))` with the moving mean reduced by the bias. Another
@@ -69,7 +105,7 @@ def arrays(source, epsilon):
 
     Args:
         source: `keras.Model`.
-        epsilon: float, that of the norms that the arrays are for.
+        model: as in `names`.
 
     Returns:
         Dict from the names of `names` to NumPy array.
@@ -81,6 +117,7 @@ def arrays(source, epsilon):
         mean = name.replace("_conv/bias", "_bn/moving_mean")
         if mean in found:
             found[mean] = found[mean] - found.pop(name)
+    epsilon = next(layer.epsilon for layer in model._flatten_layers() if hasattr(layer, "epsilon"))
     for layer in source.layers:
         variance = f"{layer.name}/moving_variance"
         if variance in found:
@@ -90,5 +127,11 @@ def arrays(source, epsilon):
 
 def _unit(prefix, conv, norm):
     unit = {f"{prefix}_conv/kernel": conv.kernel}
+    if conv.use_bias:
+        unit[f"{prefix}_conv/bias"] = conv.bias
+    return unit if norm is None else unit | _norm(prefix, norm)
+
+
+def _norm(prefix, norm):
     present = (name for name in _NORM if getattr(norm, name, None) is not None)
-    return unit | {f"{prefix}_bn/{name}": getattr(norm, name) for name in present}
+    return {f"{prefix}_bn/{name}": getattr(norm, name) for name in present}

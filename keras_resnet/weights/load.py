@@ -10,7 +10,7 @@ from keras_resnet.weights import files, hub, keras_applications
 from keras_resnet.weights.assign import assign
 from keras_resnet.weights.registry import REGISTRY, check_variant, imagenet_row
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
-from keras_resnet.weights.variant import differences
+from keras_resnet.weights.variant import differences, variant_in
 
 
 def load_weights(model, weights, preprocessing=None):
@@ -31,8 +31,9 @@ def load_weights(model, weights, preprocessing=None):
             - `"hf://owner/repository"` whose `model.safetensors` has torchvision's names.
             - the path of a `.safetensors` file with torchvision's names, or of a `.weights.h5` or
               `.keras` file of such a network.
-            - a ResNet of `keras.applications`, the model itself. It strides in the 1x1
-              convolution. Its convolutions have biases, which are folded into the norms.
+            - a ResNet of `keras.applications`, the model itself. Its `ResNet50` strides in the
+              1x1 convolution (`stride_in="1x1"`) and has convolutions with biases, which are
+              folded into the norms; its `ResNet50V2` is `keras_resnet.ResNet50V2`.
         preprocessing: str, the `style` of `preprocess_input` that the weights were trained with,
             or None for what their source says. Files with torchvision's names that say nothing
             are taken for torchvision's; a `.weights.h5` says nothing and changes nothing.
@@ -115,17 +116,17 @@ def _load_file(model, path):
         _load_safetensors(model, path, path, notes.get("variant", {}))
         return notes.get("preprocessing", "torch")
     arrays = files.read_keras(path)
-    config = files.read_config(path) if path.endswith(".keras") else {}
+    config = files.read_description(path)["config"] if path.endswith(".keras") else {}
     if not _has_classifier(model):
         arrays = {k: v for k, v in arrays.items() if not k.startswith("layers/dense/")}
-    assign(files.keras_names(model), arrays, path, differences(model, config))
+    assign(files.keras_names(model), arrays, path, differences(model, variant_in(config)))
     return config.get("preprocessing")
 
 
 def _load_safetensors(model, path, source, variant=None):
     skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
     arrays = {
-        name: from_torch_layout(array)
+        name: from_torch_layout(name, array)
         for name, array in files.read_safetensors(path).items()
         if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
     }
@@ -133,22 +134,23 @@ def _load_safetensors(model, path, source, variant=None):
 
 
 def _load_keras_applications(model, source):
-    if not keras_applications.is_v1(source):
+    version = keras_applications.version(source)
+    if version is None:
         raise ValueError(
-            "A model given as weights must be one of keras.applications.ResNet50, ResNet101 and "
-            f"ResNet152. Received: a model named {source.name!r}"
+            "A model given as weights must be a ResNet50, ResNet101, ResNet152 of "
+            "keras.applications, or one of their V2. "
+            f"Received: a model named {source.name!r}"
         )
-    arrays = keras_applications.arrays(source, model.get_layer("stem").norm.epsilon)
+    arrays = keras_applications.arrays(source, model)
     if not _has_classifier(model):
         arrays = {k: v for k, v in arrays.items() if not k.startswith("predictions/")}
-    variant = {"stride_in": "1x1", "shortcut": "projection"}
     assign(
         keras_applications.names(model),
         arrays,
         f"keras.applications' {source.name}",
-        differences(model, variant),
+        differences(model, version.variant),
     )
-    return "caffe"
+    return version.preprocessing
 
 
 def _has_classifier(model):

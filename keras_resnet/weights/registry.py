@@ -5,7 +5,8 @@ import dataclasses
 from keras_resnet._arguments import choose
 from keras_resnet.blocks import ResidualBlock
 from keras_resnet.preactivation import BLOCKS
-from keras_resnet.variants import VARIANTS
+from keras_resnet.stem import DeepStem
+from keras_resnet.variants import IMAGENET_NETWORKS
 
 KERAS_APPLICATIONS = "keras.applications"
 
@@ -77,8 +78,12 @@ _ROWS = (
     _keras("ResNet50", "v1", "caffe", 74.9, "mit"),
     _keras("ResNet101", "v1", "caffe", 76.4, "mit"),
     _keras("ResNet152", "v1", "caffe", 76.6, "mit"),
+    _keras("ResNet50V2", "v2", "tf", 76.0, "bsd"),
+    _keras("ResNet101V2", "v2", "tf", 77.2, "bsd"),
+    _keras("ResNet152V2", "v2", "tf", 78.0, "bsd"),
 )
 REGISTRY = {row.name: row for row in _ROWS}
+_ARCHITECTURES = tuple(dict.fromkeys(row.architecture for row in _ROWS))
 
 
 def list_rows(architecture=None):
@@ -102,7 +107,7 @@ def list_rows(architecture=None):
     resnet18.a1_in1k v1.5 torch 71.5 apache-2.0
     """
     if architecture is not None:
-        choose("architecture", architecture, tuple(VARIANTS))
+        choose("architecture", architecture, _ARCHITECTURES)
     return [row for row in _ROWS if architecture in (None, row.architecture)]
 
 
@@ -146,17 +151,32 @@ def weights_info(name):
 def imagenet_row(model):
     """Return the row that `weights="imagenet"` means for a model."""
     blocks = [layer for layer in model.layers if isinstance(layer, ResidualBlock)]
-    stages = [layer.name.split("_")[0] for layer in blocks]
-    shape = tuple(stages.count(stage) for stage in dict.fromkeys(stages))
-    stride_in = getattr(blocks[0], "stride_in", "3x3") if blocks else None
-    for architecture, (stage_blocks, block) in VARIANTS.items():
-        if shape == stage_blocks and all(type(layer) is BLOCKS[block] for layer in blocks):
-            rows = [row for row in _ROWS if row.architecture == architecture]
-            return next(row for row in rows if row.stride_in == stride_in)
+    for row in _ROWS:
+        stride_in = getattr(blocks[0], "stride_in", "3x3") if blocks else None
+        if stride_in == row.stride_in and _is(row.architecture, model, blocks):
+            return row
     raise ValueError(
-        f"weights='imagenet' exists for {', '.join(VARIANTS)}. "
-        f"Received: a model with blocks per stage {shape}"
+        f"weights='imagenet' exists for {', '.join(_ARCHITECTURES)}. Received: a model "
+        f"{model.name!r} with other blocks or blocks per stage {_blocks_per_stage(blocks)}"
     )
+
+
+def _is(architecture, model, blocks):
+    """Tell whether a model has the stem and the blocks of an architecture."""
+    row = IMAGENET_NETWORKS[architecture]
+    deep = row.get("stem") == "deep"
+    return (
+        _blocks_per_stage(blocks) == row["stage_blocks"]
+        and isinstance(model.get_layer("stem"), DeepStem) == deep
+        and all(type(block) is BLOCKS[row["block"]] for block in blocks)
+        and all(block.shortcut_kind == row.get("shortcut", "projection") for block in blocks)
+        and all(block.squeeze_excitation == row.get("squeeze_excitation") for block in blocks)
+    )
+
+
+def _blocks_per_stage(blocks):
+    stages = [block.name.split("_")[0] for block in blocks]
+    return tuple(stages.count(stage) for stage in dict.fromkeys(stages))
 
 
 def check_variant(model, row):

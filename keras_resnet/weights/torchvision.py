@@ -5,10 +5,16 @@ import re
 
 import numpy as np
 
+from keras_resnet.shortcut_layers import AveragePoolShortcut, ProjectionShortcut
 from keras_resnet.weights import files
 from keras_resnet.weights.variant import variant_of
 
+# Dense layers here, convolutions of one pixel in timm.
+_SQUEEZED = re.compile(r"\.se\.fc\d\.weight$")
 _STAGE = re.compile(r"stage(\d+)_block(\d+)")
+# (convolution, norm); torchvision's, and timm's of three convolutions
+_STEM = (("conv1", "bn1"),)
+_DEEP_STEM = (("conv1.0", "conv1.1"), ("conv1.3", "conv1.4"), ("conv1.6", "bn1"))
 _NORM = {
     "gamma": "weight",
     "beta": "bias",
@@ -22,6 +28,9 @@ def torchvision_names(model):
 
     Args:
         model: a `ResNet`, or a `keras.Model` built on one's layers.
+
+    Deep stems, average-pool shortcuts and squeeze-and-excitation have the names that timm gives
+    them.
 
     Returns:
         Dict from name, for example `"layer1.0.conv1.weight"`, to `keras.Variable`. Torch's step
@@ -39,16 +48,24 @@ def torchvision_names(model):
     names = {}
     for layer in model.layers:
         if layer.name == "stem":
-            names |= _conv("conv1", layer.conv) | _norm("bn1", layer.norm)
+            deep = len(layer.units) > 1
+            for places, (conv, norm) in zip(_DEEP_STEM if deep else _STEM, layer.units):
+                names |= _unit(*places, conv, norm)
         elif layer.name == "predictions":
             names |= {"fc.weight": layer.kernel, "fc.bias": layer.bias}
         elif match := _STAGE.fullmatch(layer.name):
             prefix = f"layer{int(match[1]) - 1}.{int(match[2]) - 1}"
             for i, (conv, norm) in enumerate(layer.units, start=1):
-                names |= _conv(f"{prefix}.conv{i}", conv) | _norm(f"{prefix}.bn{i}", norm)
-            if layer.shortcut is not None and layer.shortcut.weights:
-                names |= _conv(f"{prefix}.downsample.0", layer.shortcut.conv)
-                names |= _norm(f"{prefix}.downsample.1", layer.shortcut.norm)
+                names |= _unit(f"{prefix}.conv{i}", f"{prefix}.bn{i}", conv, norm)
+            if layer.se is not None:
+                names |= _dense(f"{prefix}.se.fc1", layer.se.reduce)
+                names |= _dense(f"{prefix}.se.fc2", layer.se.expand)
+            if isinstance(layer.shortcut, ProjectionShortcut):
+                # timm counts the pooling.
+                first = 1 if isinstance(layer.shortcut, AveragePoolShortcut) else 0
+                for conv, norm in layer.shortcut.units:
+                    place = f"{prefix}.downsample."
+                    names |= _unit(f"{place}{first}", f"{place}{first + 1}", conv, norm)
     _check_complete(model, names)
     return names
 
@@ -78,28 +95,33 @@ def save_safetensors(model, path):
     if not path.endswith(".safetensors"):
         raise ValueError(f"The file must end in '.safetensors'. Received: path={path!r}")
     arrays = {
-        name: to_torch_layout(variable) for name, variable in torchvision_names(model).items()
+        name: to_torch_layout(name, variable) for name, variable in torchvision_names(model).items()
     }
     style = model.get_layer("stem").preprocessing
     files.write_safetensors(path, arrays, {"variant": variant_of(model), "preprocessing": style})
 
 
-def from_torch_layout(array):
+def from_torch_layout(name, array):
     """Return a tensor of a torch state dict in Keras' layout.
 
     Args:
+        name: str, its name there.
         array: convolution kernel `[out, in, h, w]`, matrix `[out, in]`, or vector.
 
     Returns:
         NumPy array: `[h, w, in, out]`, `[in, out]`, or the vector.
     """
     array = np.asarray(array)
+    if _SQUEEZED.search(name) and array.ndim == 4:
+        array = array[:, :, 0, 0]
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
-def to_torch_layout(variable):
+def to_torch_layout(name, variable):
     """Return a variable as a tensor of a torch state dict, the inverse of `from_torch_layout`."""
     array = np.asarray(variable)
+    if _SQUEEZED.search(name):
+        array = array[None, None]
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
 
 
@@ -120,8 +142,13 @@ def _check_complete(model, names):
         )
 
 
-def _conv(name, layer):
-    return {f"{name}.weight": layer.kernel}
+def _unit(conv_name, norm_name, conv, norm):
+    names = {f"{conv_name}.weight": conv.kernel}
+    return names if norm is None else names | _norm(norm_name, norm)
+
+
+def _dense(name, layer):
+    return {f"{name}.weight": layer.kernel, f"{name}.bias": layer.bias}
 
 
 def _norm(name, layer):

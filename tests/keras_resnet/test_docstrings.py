@@ -18,6 +18,8 @@ MODULES = [
     "resnet",
     "shortcuts",
     "stem",
+    "weights.convert",
+    "weights.infer",
     "weights.load",
     "weights.registry",
     "weights.torchvision",

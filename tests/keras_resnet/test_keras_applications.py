@@ -8,6 +8,7 @@ import keras_resnet
 
 TOLERANCE = 1e-4
 V1 = ("ResNet50", "ResNet101", "ResNet152")
+V2 = ("ResNet50V2", "ResNet101V2", "ResNet152V2")
 
 
 def with_random_weights(model, seed=0):
@@ -51,6 +52,15 @@ def test_v1_with_folded_biases_equals_keras_applications(name):
     sizes = [(33, 65), (97, 129)] + [(224, 224)] * (name == "ResNet50")
     assert_equal_outputs(model, theirs, sizes)
     assert model.preprocessing == "caffe"
+
+
+@pytest.mark.parametrize("name", V2)
+def test_v2_equals_keras_applications(name):
+    theirs = source(name, input_shape=(None, None, 3))
+    model = getattr(keras_resnet, name)(include_top=False, pooling="avg", weights=theirs)
+    sizes = [(33, 65), (97, 129)] + [(224, 224)] * (name == "ResNet50V2")
+    assert_equal_outputs(model, theirs, sizes)
+    assert model.preprocessing == "tf"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,20 @@ def test_every_problem_is_in_one_error(resnet50):
         keras_resnet.load_weights(keras_resnet.ResNet101(stride_in="1x1"), resnet50)
 
 
+def test_versions_are_not_mixed(resnet50):
+    v2 = keras_resnet.ResNet((1, 1), "preact_bottleneck", shortcut="max_pool", classes=7)
+    with pytest.raises(ValueError) as error:
+        keras_resnet.load_weights(v2, resnet50)
+    for line in (
+        "variant: the weights were made with stride_in='1x1'",
+        "variant: the weights were made with shortcut='projection'",
+        "missing: conv2_block1_preact_bn/gamma",
+        "unexpected: conv2_block1_3_bn/gamma",
+    ):
+        assert line in str(error.value)
+
+
 def test_other_models_are_refused():
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="other")
-    with pytest.raises(ValueError, match=r"keras.applications.ResNet50.*named 'other'"):
+    with pytest.raises(ValueError, match=r"keras\.applications.*named 'other'"):
         keras_resnet.ResNet50(stride_in="1x1", include_top=False, weights=other)

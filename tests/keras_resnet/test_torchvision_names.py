@@ -62,3 +62,39 @@ def test_all_problems_are_one_error(tmp_path):
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must end in '\.safetensors'"):
         keras_resnet.save_safetensors(small(), tmp_path / "w.pth")
+
+
+# Names and shapes in timm's checkpoints of resnet50d and seresnet50.
+RESNET50D = {
+    "conv1.0.weight": (32, 3, 3, 3),
+    "conv1.1.running_var": (32,),
+    "conv1.3.weight": (32, 32, 3, 3),
+    "conv1.4.bias": (32,),
+    "conv1.6.weight": (64, 32, 3, 3),
+    "bn1.weight": (64,),
+    "layer1.0.downsample.1.weight": (256, 64, 1, 1),
+    "layer2.0.downsample.1.weight": (512, 256, 1, 1),
+    "layer2.0.downsample.2.running_mean": (512,),
+    "layer4.2.conv3.weight": (2048, 512, 1, 1),
+}
+SERESNET50 = {
+    "conv1.weight": (64, 3, 7, 7),
+    "layer1.0.se.fc1.weight": (16, 256, 1, 1),
+    "layer1.0.se.fc1.bias": (16,),
+    "layer4.2.se.fc2.weight": (2048, 128, 1, 1),
+    "layer4.2.se.fc2.bias": (2048,),
+    "layer2.0.downsample.0.weight": (512, 256, 1, 1),
+}
+
+
+@pytest.mark.parametrize("name,some", [("ResNet50D", RESNET50D), ("SEResNet50", SERESNET50)])
+def test_names_of_timm(name, some, tmp_path):
+    path = str(tmp_path / "w.safetensors")
+    factory = getattr(keras_resnet, name)
+    saved = factory(zero_init_residual=False)
+    keras_resnet.save_safetensors(saved, path)
+    state = safetensors.numpy.load_file(path)
+    assert {key: state[key].shape for key in some} == some
+    model = factory(weights=path)
+    for ours, theirs in zip(model.weights, saved.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

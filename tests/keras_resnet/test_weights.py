@@ -115,6 +115,9 @@ def test_unknown_names_and_files():
         keras_resnet.load_weights(small(), "hf://../secret")
     with pytest.raises(ValueError, match=r"blocks per stage \(1, 2\)"):
         keras_resnet.load_weights(small(), "imagenet")
+    for other in (keras_resnet.ResNet18V2, keras_resnet.ResNet18D, keras_resnet.PlainNet18):
+        with pytest.raises(ValueError, match="weights='imagenet' exists for ResNet18, "):
+            other(include_top=False, weights="imagenet")
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "resnet18.tv_in1k", "hf://timm/resnet18.tv_in1k"])
@@ -168,8 +171,15 @@ def test_registry_rows_are_those_published():
         keras_resnet.weights.list("Resnet50")
 
 
-@pytest.mark.parametrize("stride_in,name", [("3x3", "resnet50.tv"), ("1x1", "resnet50.keras")])
-def test_imagenet_is_the_first_row_of_the_variant(stride_in, name, monkeypatch):
+@pytest.mark.parametrize(
+    "factory,stride_in,name",
+    [
+        ("ResNet50", "3x3", "timm/resnet50.tv_in1k"),
+        ("ResNet50", "1x1", "resnet50.keras_in1k"),
+        ("ResNet50V2", "3x3", "resnet50v2.keras_in1k"),
+    ],
+)
+def test_imagenet_is_the_first_row_of_the_variant(factory, stride_in, name, monkeypatch):
     asked = []
 
     def fetch(source):
@@ -179,7 +189,7 @@ def test_imagenet_is_the_first_row_of_the_variant(stride_in, name, monkeypatch):
     monkeypatch.setattr("keras_resnet.weights.hub.fetch", fetch)
     monkeypatch.setattr("keras_resnet.weights.keras_applications.fetch", fetch)
     with pytest.raises(OSError, match="offline"):
-        keras_resnet.ResNet50(stride_in=stride_in, include_top=False, weights="imagenet")
+        getattr(keras_resnet, factory)(stride_in=stride_in, include_top=False, weights="imagenet")
     assert name in str(asked)
 
 
