@@ -1,5 +1,7 @@
 """Residual networks of He et al. 2015 for Keras 3."""
 
+import importlib
+
 from keras_resnet.blocks import BasicBlock, BottleneckBlock
 from keras_resnet.cifar import (
     CifarHighway20,
@@ -126,3 +128,10 @@ __all__ = [
     "torchvision_names",
     "weights_info",
 ]
+
+
+def __getattr__(name):
+    # Imported at its first use.
+    if name == "analysis":
+        return importlib.import_module("keras_resnet.analysis")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
