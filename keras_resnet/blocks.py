@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from keras_resnet._arguments import channel_axis, choose, standardize_data_format, strided
+from keras_resnet.frozen_parts import FrozenParts
 from keras_resnet.shortcuts import add, make_shortcut, parse_shortcut, plain
 from keras_resnet.squeeze_excitation import SqueezeExcitation
 from keras_resnet.units import build_units, make_unit
 
 
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(FrozenParts, keras.layers.Layer):
     """What the blocks share: `relu(shortcut(x) + branch(x))`.
 
     A subclass sets `expansion` (channels of the output per `filters`) and in its constructor
@@ -110,6 +111,7 @@ class ResidualBlock(keras.layers.Layer):
         )
         if self.shortcut is not None:
             self.shortcut.build(input_shape)
+        self.freeze_parts()
 
     def compute_output_shape(self, input_shape):
         channels = self.filters * self.expansion

@@ -90,7 +90,7 @@ def freeze(model, up_to="C2", norms=True):
         `model`.
 
     Raises:
-        ValueError: if the model has no part of that name.
+        ValueError: if the model has no part of that name, or no network in it.
 
     Example:
 
@@ -107,6 +107,11 @@ def freeze(model, up_to="C2", norms=True):
             parts.setdefault(f"C{match[1]}", []).append(layer)
         elif layer.name == "post_norm":
             after.append(layer)
+    if not parts:
+        raise ValueError(
+            "The model contains no network of keras_resnet to freeze. "
+            f"Received: model={model.name!r}"
+        )
     if after:
         parts[max(name for name in parts if name != "stem")] += after
     if up_to is not None:

@@ -6,6 +6,7 @@ import keras
 
 from keras_resnet._arguments import choose, standardize_data_format
 from keras_resnet.features import last_layers
+from keras_resnet.frozen_parts import freeze_paths, frozen_paths
 from keras_resnet.layout import connect, make_input
 from keras_resnet.preprocessing import STYLES
 
@@ -164,12 +165,11 @@ class ResNet(keras.Model):
         activation = keras.activations.get(config["classifier_activation"])
         config["classifier_activation"] = keras.activations.serialize(activation)
         config["dtype"] = keras.dtype_policies.serialize(config["dtype"])
-        frozen = [path for path, layer in _sublayers(self) if not layer.trainable]
         return {
             **config,
             "name": self.name,
             "trainable": self.trainable,
-            "frozen": frozen,
+            "frozen": frozen_paths(self),
             "preprocessing": self.preprocessing,
         }
 
@@ -182,15 +182,6 @@ class ResNet(keras.Model):
         activation = config.get("classifier_activation")
         config["classifier_activation"] = keras.activations.get(activation)
         model = cls(**config)
-        for path, layer in _sublayers(model):
-            if path in frozen:
-                layer.trainable = False
+        freeze_paths(model, frozen)
         model.preprocessing = preprocessing
         return model
-
-
-def _sublayers(layer, prefix=""):
-    """Yield (path of names, layer) for every layer inside `layer`, parents first."""
-    for child in layer._layers:
-        yield f"{prefix}{child.name}", child
-        yield from _sublayers(child, f"{prefix}{child.name}/")

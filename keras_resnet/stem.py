@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_resnet._arguments import choose, standardize_data_format, strided
 from keras_resnet.convolution import pad_image
+from keras_resnet.frozen_parts import FrozenParts
 from keras_resnet.units import build_units, make_unit
 
 # The names that `ResNet(stem=...)` accepts; a dict of these options is accepted too.
@@ -52,7 +53,7 @@ def make_stem(stem, filters, norm, **kwargs):
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
-class Stem(keras.layers.Layer):
+class Stem(FrozenParts, keras.layers.Layer):
     """Convolution, norm, ReLU and, for large images, a 3x3 max-pool of stride 2.
 
     Args:
@@ -127,6 +128,7 @@ class Stem(keras.layers.Layer):
 
     def build(self, input_shape):
         build_units(self.units, input_shape)
+        self.freeze_parts()
 
     def compute_output_shape(self, input_shape):
         shape = input_shape

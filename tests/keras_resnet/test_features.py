@@ -93,3 +93,52 @@ def test_saved_models_stay_frozen(tmp_path):
     assert [w.path for w in again.trainable_weights] == paths
     for ours, theirs in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def nest_in_sequential(backbone):
+    return keras.Sequential(
+        [keras.Input((33, 41, 3)), backbone, keras.layers.Dense(3, activation="softmax")]
+    )
+
+
+def nest_features(backbone):
+    inputs = keras.Input((33, 41, 3))
+    features = keras_resnet.feature_extractor(backbone, ("C3", "C4"))(inputs)
+    pooled = [keras.layers.GlobalAveragePooling2D()(f) for f in features.values()]
+    outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.Concatenate()(pooled))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.mark.parametrize("nest", [nest_in_sequential, nest_features])
+@pytest.mark.parametrize("first", ["freeze", "nest"])
+@pytest.mark.parametrize("block", ["basic", "preact_basic"])
+def test_frozen_networks_stay_so_in_other_models(nest, first, block, tmp_path):
+    backbone = make_model(block=block, include_top=False, pooling="avg", zero_init_residual=False)
+    if first == "freeze":
+        model = nest(keras_resnet.freeze(backbone, up_to="C2"))
+    else:
+        model = keras_resnet.freeze(nest(backbone), up_to="C2")
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+    before = {w.path: np.array(w) for w in model.weights}
+    statistics = moving_statistics(model)
+    assert statistics
+    model.train_on_batch(IMAGES, np.array([0, 1, 2, 0]))
+    for path, value in moving_statistics(model).items():
+        np.testing.assert_array_equal(value, statistics[path])
+    for w in model.weights:
+        frozen = "norm" in w.path or w.path.startswith(("stem", "stage2"))
+        assert np.array_equal(w, before[w.path]) == frozen, w.path
+
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert len(again.trainable_weights) == len(model.trainable_weights)
+    statistics = moving_statistics(again)
+    again.train_on_batch(IMAGES, np.array([0, 1, 2, 0]))
+    for path, value in moving_statistics(again).items():
+        np.testing.assert_array_equal(value, statistics[path])
+
+
+def test_freezing_a_model_without_network_is_refused():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="contains no network of keras_resnet"):
+        keras_resnet.freeze(model)
