@@ -1,5 +1,6 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -29,7 +30,18 @@ from keras_resnet.training.training_state import restore_training_state, save_tr
 from keras_resnet.training.verified_folder import holds_folder
 
 
+@contextlib.contextmanager
+def _policy_kept():
+    """The precision of a run is none of the models that its process makes afterwards."""
+    policy = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 @plain_data_errors()
+@_policy_kept()
 def train_detector(config, say=print):
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 

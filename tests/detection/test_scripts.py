@@ -111,13 +111,13 @@ def test_dry_run_prints_the_whole_configuration(in_process):
 
 def test_bad_input_ends_with_one_message(tmp_path):
     done = run_script(
-        *("train_detector.py", "--set", "data.format=coco", f"data.train.images={tmp_path}"),
-        f"data.train.annotations={tmp_path / 'nothing.json'}",
+        *("train_detector.py", "--set", "data.format=coco", "data.root=null"),
+        *(f"data.train.images={tmp_path}", f"data.train.annotations={tmp_path / 'nothing.json'}"),
     )
     assert done.returncode == 2
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: ")
-    assert str(tmp_path / "nothing.json") in lines[0]
+    first, *others = done.stderr.strip().splitlines()
+    assert first.startswith("error: ") and str(tmp_path / "nothing.json") in first
+    assert others == ["(set DETECTION_TRACEBACK=1 to see where it was raised)"]
 
 
 @pytest.mark.parametrize(

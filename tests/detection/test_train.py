@@ -192,6 +192,14 @@ def test_training_and_validation_must_have_the_same_classes(tiny_run, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_precision_of_a_run_stays_in_it(tmp_path):
+    config = detection.load_config("bccd", [f"data.root={tmp_path / 'nowhere'}"])
+    assert config.train.precision == "mixed_bfloat16"
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        detection.train_detector(config, say=lambda line: None)
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_weight_decay_is_not_on_norms_and_biases():
     config = detection.load_config(
         "quickstart",
