@@ -216,7 +216,10 @@ def count(model, input_shape=None):
 
 def _input_specs(model, input_shape):
     """Return the shapes, with a batch of 1, and dtypes of the model's inputs."""
-    own = getattr(model, "input", None) if getattr(model, "inputs", None) else None
+    # A subclassed model has none, and a sequential one no `input` before it is called.
+    own = getattr(model, "inputs", None) or None
+    if own is not None:
+        own = own[0] if isinstance(model, keras.Sequential) else model.input
     if input_shape is None:
         if own is None:
             raise ValueError(
