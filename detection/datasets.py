@@ -71,7 +71,10 @@ def plain_data_errors():
         found = re.search(r"DataError: (.*)", str(error))
         if found is None:
             raise
-        raise DataError(found[1]) from None
+        raise DataError(
+            f"{found[1]} Set data.verify=decode to look for such images before training, and "
+            "data.max_bad_images to leave them out."
+        ) from None
 
 
 def _coco(config, split):

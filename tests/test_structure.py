@@ -162,7 +162,7 @@ def test_every_dependency_is_declared():
     used = {name.split(".")[0] for module in FILES for name in imports(module)}
     used -= set(sys.stdlib_module_names) | set(PACKAGES)
     # The one only where the user has chosen it as the backend, the other comes with Keras.
-    used -= {"jax", "h5py"}
+    used -= {"jax"}
     found = {DISTRIBUTION_OF.get(name, name).lower().replace("_", "-") for name in used}
     assert found <= declared
     assert {"keras", "tensorflow", "pillow"} <= found

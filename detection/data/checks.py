@@ -4,7 +4,7 @@ import concurrent.futures
 import math
 import os
 
-from detection.data.images import decode_image, image_size, read_bytes
+from detection.data.images import decode_image, image_size, read_bytes, reason
 from detection.data.problems import Problems
 
 # Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
@@ -101,7 +101,7 @@ def _verify(record, decode):
             with open(record.image_path, "rb") as file:
                 size, turned = image_size(file)
     except (OSError, SyntaxError, ValueError) as error:  # a DataError is a ValueError
-        return "undecodable_image", f": {error}"
+        return "undecodable_image", f": {reason(error)}"
     wanted = (record.height, record.width)
     if wanted not in (size, size[::-1] if turned else size):
         found = f"{size[1]} x {size[0]} in the file, {wanted[1]} x {wanted[0]} annotated"

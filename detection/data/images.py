@@ -4,7 +4,7 @@ import io
 import threading
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detection.data.problems import DataError
 
@@ -58,13 +58,20 @@ def decode_image(data, where="image", size=None):
         image = image if image.mode == "RGB" else to_rgb(image)
         pixels = np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"The image {where} does not decode: {error}.") from error
+        raise DataError(f"The image {where} does not decode: {reason(error)}.") from error
     if size is not None and pixels.shape[:2] != tuple(size):
         raise DataError(
             f"The image {where} is {pixels.shape[1]} x {pixels.shape[0]} pixels, "
             f"but its annotation says {size[1]} x {size[0]}."
         )
     return pixels
+
+
+def reason(error):
+    """What an error of Pillow says, without the address of a buffer in memory."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is in no image format that Pillow knows"
+    return str(error)
 
 
 def to_rgb(image):

@@ -6,7 +6,7 @@ import struct
 from detection.data.checks import check_box
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
-from detection.data.images import image_size
+from detection.data.images import image_size, reason
 from detection.data.problems import DataError, Problems
 
 
@@ -61,7 +61,7 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
         try:
             size, turned = image_size(example["image"])
         except (OSError, SyntaxError, ValueError) as error:
-            problems.add("undecodable_image", path, f"image id {image_id!r}: {error}")
+            problems.add("undecodable_image", path, f"image id {image_id!r}: {reason(error)}")
             continue
         # TFDS and those who annotated its sets see the pixels as stored.
         size = size[::-1] if turned else size
