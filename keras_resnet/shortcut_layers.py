@@ -172,8 +172,9 @@ class AveragePoolShortcut(ProjectionShortcut):
 
     def call(self, inputs, training=None):
         if self.stride > 1:
+            # Without explicit strides Keras' JAX operation fails.
             inputs = ops.average_pool(
-                inputs, self.stride, padding="same", data_format=self.data_format
+                inputs, self.stride, self.stride, padding="same", data_format=self.data_format
             )
         return super().call(inputs)
 

@@ -47,6 +47,7 @@ def test_images_in_the_right_range_or_of_unknown_values_are_not():
     )
 
 
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="of TensorFlow's tensors")
 def test_it_runs_in_an_input_pipeline():
     tf = pytest.importorskip("tensorflow")
     data = tf.data.Dataset.from_tensors(IMAGES).map(keras_resnet.preprocess_input)
