@@ -28,7 +28,7 @@ class ChannelBias(keras.layers.Layer):
 
     Example:
 
-    >>> ChannelBias()(np.ones((2, 4, 4, 3), "float32")).shape
+    >>> tuple(ChannelBias()(np.ones((2, 4, 4, 3), "float32")).shape)
     (2, 4, 4, 3)
     """
 
