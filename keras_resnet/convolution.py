@@ -78,6 +78,7 @@ class PaddedConv2D(keras.layers.Conv2D):
             **kwargs,
         )
         self._pad = sizes[0] // 2 if self.padding == "valid" else 0
+        self._subsamples = strided and sizes[0] == 1
 
     def compute_output_shape(self, input_shape):
         if self._pad:
@@ -92,6 +93,18 @@ class PaddedConv2D(keras.layers.Conv2D):
         if self._pad:
             inputs = pad_image(inputs, self._pad, self.data_format)
         return super().call(inputs)
+
+    def convolution_op(self, inputs, kernel):
+        if not self._subsamples:
+            return super().convolution_op(inputs, kernel)
+        # The same numbers as a strided 1x1 convolution, whose gradient crashes TensorFlow 2.21 on
+        # some processors: few channels, an odd batch, oneDNN.
+        rows, columns = (slice(None, None, stride) for stride in self.strides)
+        if self.data_format == "channels_first":
+            inputs = inputs[:, :, rows, columns]
+        else:
+            inputs = inputs[:, rows, columns]
+        return ops.conv(inputs, kernel, padding="valid", data_format=self.data_format)
 
     def get_config(self):
         config = super().get_config()
