@@ -166,7 +166,7 @@ def test_images_without_boxes_give_zero_box_losses_and_finite_gradients():
 
 def test_crowds_are_neither_positive_nor_negative():
     model = exhaustive_model(normalize_by="fixed")
-    x, y = rectangles(2)
+    x, _ = rectangles(2)
     whole = {
         "boxes": np.tile(np.array([0, 0, 96, 96], "float32"), (2, 1, 1)),
         "classes": np.zeros((2, 1), "int32"),
