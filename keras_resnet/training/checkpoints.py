@@ -23,10 +23,10 @@ class Checkpoints(keras.callbacks.Callback):
         save: callable that gets the path `folder/last` or `folder/best`.
         monitor: name of the log to compare. Epochs without it (no evaluation) change no `best`.
         mode: `"max"` or `"min"`.
-        resume: whether this continues a run, whose best value still counts. A new run
-            starts its own.
         save_state: callable `(path, epoch)` for `folder/state`, to resume from; `epoch` is the
             number of epochs done. None for no state.
+        resume: whether this continues a run, whose best value still counts. A new run
+            starts its own.
 
     Raises:
         ValueError: unknown `mode`.
@@ -39,7 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, folder, save, monitor, mode="max", resume=False, save_state=None):
+    def __init__(self, folder, save, monitor, mode="max", save_state=None, resume=False):
         super().__init__()
         if mode not in ("max", "min"):
             raise ValueError(f"`mode` must be 'max' or 'min'. Received: mode={mode!r}")

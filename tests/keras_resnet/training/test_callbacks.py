@@ -206,9 +206,9 @@ class Saver:
         self.calls.append((pathlib.Path(path).name, *arguments))
 
 
-def run_checkpoints(folder, figures, first=0, mode="max"):
+def run_checkpoints(folder, figures, first=0, mode="max", resume=False):
     saver = Saver()
-    callback = Checkpoints(folder, saver, "ap", mode, save_state=saver)
+    callback = Checkpoints(folder, saver, "ap", mode, save_state=saver, resume=resume)
     callback.on_train_begin()
     for epoch, figure in enumerate(figures, first):
         logs = {"loss": 1.0} if figure is None else {"loss": 1.0, "ap": figure}
@@ -233,9 +233,15 @@ def test_checkpoints_best_and_last(tmp_path):
 
 def test_a_continued_run_keeps_the_better_best(tmp_path):
     run_checkpoints(tmp_path, [0.6])
-    calls, _ = run_checkpoints(tmp_path, [0.5, 0.61], first=1)
+    calls, _ = run_checkpoints(tmp_path, [0.5, 0.61], first=1, resume=True)
     assert [c for c in calls if c == ("best",)] == [("best",)]
     assert calls.index(("best",)) > calls.index(2)
+
+
+def test_a_new_run_does_not_compare_with_an_old_best(tmp_path):
+    run_checkpoints(tmp_path, [0.6])
+    calls, callback = run_checkpoints(tmp_path, [0.5])
+    assert calls.count(("best",)) == 1 and callback.best == 0.5
 
 
 def test_lower_is_better_with_min(tmp_path):
