@@ -1,0 +1,1 @@
+"""Data for classification: readers, order and augmentation of images with one label each."""

@@ -1,0 +1,80 @@
+"""What every source of labelled images looks like to the input pipelines."""
+
+import numpy as np
+
+
+class ImageDataset:
+    """Images with one label each, read one by one.
+
+    Args:
+        name: str for messages.
+        class_names: sequence of str; a label is a position in it.
+        labels: int array `(N,)`.
+        read: callable from an index to a uint8 image `(H, W, 3)`.
+        where: callable from an index to a str that names the image in messages, such as its
+            path. Defaults to `name[index]`.
+        images: optional uint8 array `(N, H, W, 3)` holding all images, for loaders that keep
+            the data set on the device. `read` is then not needed.
+
+    Attributes:
+        labels: int32 array `(N,)`.
+
+    Raises:
+        ValueError: no images, a label outside the classes, arrays that do not fit together.
+
+    Example:
+    >>> import numpy as np
+    >>> images = np.zeros((4, 32, 32, 3), "uint8")
+    >>> data = ImageDataset("blank", ("a", "b"), [0, 1, 1, 0], images=images)
+    >>> len(data), data.read(1).shape
+    (4, (32, 32, 3))
+    """
+
+    def __init__(self, name, class_names, labels, read=None, where=None, images=None):
+        self.name = name
+        self.class_names = tuple(class_names)
+        labels = np.asarray(labels)
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"The labels of {name} must be one integer an image. "
+                f"Received: shape {labels.shape}, dtype {labels.dtype}"
+            )
+        if len(labels) == 0:
+            raise ValueError(f"The data set {name} has no images.")
+        self.labels = labels.astype("int32")
+        bad = np.flatnonzero((labels < 0) | (labels >= len(self.class_names)))
+        if len(bad):
+            raise ValueError(
+                f"{len(bad)} labels of {name} lie outside its {len(self.class_names)} classes, "
+                f"the first at position {bad[0]}. Received: label {labels[bad[0]]}"
+            )
+        if (read is None) == (images is None):
+            raise ValueError("Give either `read` or `images`.")
+        if images is not None and (
+            images.dtype != np.uint8
+            or images.ndim != 4
+            or images.shape[3] != 3
+            or len(images) != len(labels)
+        ):
+            raise ValueError(
+                f"The images of {name} must be uint8 of the shape ({len(labels)}, height, width, "
+                f"3). Received: shape {images.shape}, dtype {images.dtype}"
+            )
+        self.images = images
+        self._read = read
+        self._where = where
+
+    def __len__(self):
+        return len(self.labels)
+
+    def read(self, index):
+        """The image at a position: uint8 `(H, W, 3)`."""
+        return self.images[index] if self._read is None else self._read(index)
+
+    def where(self, index):
+        """What to call the image at a position in a message."""
+        return f"{self.name}[{index}]" if self._where is None else self._where(index)
+
+    def summary(self):
+        """One line for the head of a log."""
+        return f"{self.name}: {len(self):,} images, {len(self.class_names)} classes"
