@@ -1,0 +1,82 @@
+"""Labelled images from NumPy arrays and `.npz` files."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_resnet.data.dataset import ImageDataset
+
+
+def from_arrays(images, labels, class_names=None, name="arrays"):
+    """A data set from arrays in memory.
+
+    Args:
+        images: uint8 array `(N, H, W, 3)`.
+        labels: int array `(N,)` or `(N, 1)`.
+        class_names: sequence of str; by default `"0"`, `"1"`, ... up to the largest label.
+        name: str for messages.
+
+    Returns:
+        An `ImageDataset`.
+
+    Raises:
+        ValueError: arrays of other shapes or dtypes, labels outside the classes.
+
+    Example:
+    >>> import numpy as np
+    >>> from_arrays(np.zeros((2, 8, 8, 3), "uint8"), [0, 1]).class_names
+    ('0', '1')
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if class_names is None:
+        top = int(labels.max(initial=-1)) if np.issubdtype(labels.dtype, np.number) else -1
+        class_names = [str(i) for i in range(top + 1)]
+    return ImageDataset(name, class_names, labels, images=images)
+
+
+def load_npz(path, split, class_names=None):
+    """A split of a `.npz` file with the arrays `x_<split>` and `y_<split>`.
+
+    Without class names there are as many classes as the largest label of any split asks for, so
+    that all splits have the same.
+
+    Args:
+        path: path of the file.
+        split: str such as `"train"` or `"test"`.
+        class_names: sequence of str, or None.
+
+    Returns:
+        An `ImageDataset`.
+
+    Raises:
+        ValueError: no such file or arrays, or arrays that are not what they should be. Arrays of
+            Python objects are refused: reading them can run code.
+
+    Example:
+    ```python
+    data = load_npz("cifar10.npz", "train")
+    ```
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {str(path)!r}.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = sorted(arrays.files)
+            wanted = (f"x_{split}", f"y_{split}")
+            missing = [key for key in wanted if key not in found]
+            if missing:
+                raise ValueError(
+                    f"{path} has no array {' and '.join(missing)}. Received: split={split!r}; "
+                    f"its arrays are {', '.join(found)}"
+                )
+            images, labels = (arrays[key] for key in wanted)
+            if class_names is None:
+                top = max(int(arrays[k].max(initial=-1)) for k in found if k.startswith("y_"))
+                class_names = [str(i) for i in range(top + 1)]
+    except (zipfile.BadZipFile, EOFError, OSError, AttributeError) as error:
+        raise ValueError(f"{path} is not a readable .npz file: {error}") from None
+    return from_arrays(images, labels, class_names, name=f"{path.name} {split}")
