@@ -1,4 +1,4 @@
-"""Learning rates over the steps of a run: linear warm-up, then steps down or a cosine."""
+"""Learning rates over the steps of a run: warm-up, then steps down or a cosine."""
 
 import math
 
@@ -36,9 +36,9 @@ def scaled_learning_rate(base, batch, reference_batch):
 
 
 class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from `warmup_factor` to 1, times the subclass's `_decay(step)`."""
+    """Warm-up from `warmup_factor` to 1, times the subclass's `_decay(step)`."""
 
-    def __init__(self, base_lr, warmup_steps, warmup_factor):
+    def __init__(self, base_lr, warmup_steps, warmup_factor, warmup):
         super().__init__()
         if base_lr < 0:
             raise ValueError(f"`base_lr` must be >= 0. Received: base_lr={base_lr}")
@@ -48,13 +48,20 @@ class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(
                 f"`warmup_factor` must be in [0, 1]. Received: warmup_factor={warmup_factor}"
             )
+        if warmup not in ("linear", "constant"):
+            raise ValueError(
+                f"`warmup` must be 'linear' or 'constant'. Received: warmup={warmup!r}"
+            )
         self.base_lr = float(base_lr)
         self.warmup_steps = int(warmup_steps)
         self.warmup_factor = float(warmup_factor)
+        self.warmup = warmup
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
         progress = ops.minimum(step / max(self.warmup_steps, 1), 1.0)
+        if self.warmup == "constant":
+            progress = ops.floor(progress)
         if self.warmup_steps == 0:
             progress = ops.ones_like(step)
         warmup = self.warmup_factor + (1.0 - self.warmup_factor) * progress
@@ -65,12 +72,13 @@ class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
             "base_lr": self.base_lr,
             "warmup_steps": self.warmup_steps,
             "warmup_factor": self.warmup_factor,
+            "warmup": self.warmup,
         }
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class WarmupStep(_Warmup):
-    """Linear warm-up, then the rate is multiplied by `gamma` at each boundary.
+    """Warm-up, then the rate is multiplied by `gamma` at each boundary.
 
     Args:
         base_lr: learning rate after warm-up.
@@ -79,6 +87,8 @@ class WarmupStep(_Warmup):
         gamma: factor at each boundary.
         warmup_steps: number of steps of warm-up; 0 for none.
         warmup_factor: share of `base_lr` at step 0.
+        warmup: `"linear"`, or `"constant"`: the share stays until the warm-up is over, as for
+            ResNet-110 in He et al. 2015, section 4.2.
 
     Returns:
         Called with a step (int or scalar tensor): the learning rate, a float32 scalar.
@@ -95,8 +105,16 @@ class WarmupStep(_Warmup):
     0.002
     """
 
-    def __init__(self, base_lr, boundaries, gamma=0.1, warmup_steps=0, warmup_factor=0.001):
-        super().__init__(base_lr, warmup_steps, warmup_factor)
+    def __init__(
+        self,
+        base_lr,
+        boundaries,
+        gamma=0.1,
+        warmup_steps=0,
+        warmup_factor=0.001,
+        warmup="linear",
+    ):
+        super().__init__(base_lr, warmup_steps, warmup_factor, warmup)
         boundaries = [int(b) for b in boundaries]
         if boundaries != sorted(set(boundaries)) or any(b < 1 for b in boundaries):
             raise ValueError(
@@ -120,7 +138,7 @@ class WarmupStep(_Warmup):
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class WarmupCosine(_Warmup):
-    """Linear warm-up, then half a cosine from `base_lr` down to `final_factor * base_lr`.
+    """Warm-up, then half a cosine from `base_lr` down to `final_factor * base_lr`.
 
     The cosine starts where the warm-up ends, so the peak is `base_lr`; after `total_steps` the
     rate stays at its last value.
@@ -130,6 +148,8 @@ class WarmupCosine(_Warmup):
         total_steps: step at which the rate is lowest, warm-up included.
         warmup_steps: number of steps of warm-up; 0 for none.
         warmup_factor: share of `base_lr` at step 0.
+        warmup: `"linear"`, or `"constant"`: the share stays until the warm-up is over, as for
+            ResNet-110 in He et al. 2015, section 4.2.
         final_factor: share of `base_lr` at `total_steps`.
 
     Returns:
@@ -146,8 +166,16 @@ class WarmupCosine(_Warmup):
     0.5
     """
 
-    def __init__(self, base_lr, total_steps, warmup_steps=0, warmup_factor=0.001, final_factor=0.0):
-        super().__init__(base_lr, warmup_steps, warmup_factor)
+    def __init__(
+        self,
+        base_lr,
+        total_steps,
+        warmup_steps=0,
+        warmup_factor=0.001,
+        final_factor=0.0,
+        warmup="linear",
+    ):
+        super().__init__(base_lr, warmup_steps, warmup_factor, warmup)
         if total_steps <= warmup_steps:
             raise ValueError(
                 "`total_steps` must be larger than `warmup_steps`. "
