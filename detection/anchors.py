@@ -11,7 +11,7 @@ class AnchorGenerator:
 
     An anchor of size `s` and aspect ratio `r` (height over width) has area `s * s`. Within a
     location the order is sizes outer, ratios inner. The defaults of the arguments follow
-    detectron2; `rounded=True` with `offset=0` gives torchvision's anchors.
+    detectron2; `rounded=True` and `fit_strides=True` with `offset=0` give torchvision's anchors.
 
     Args:
         sizes: one tuple of sizes in pixels for every level, e.g. `((32,), (64,), (128,))`.
@@ -20,6 +20,9 @@ class AnchorGenerator:
         offset: float, position of a centre inside its cell, in strides: 0 is the cell's top
             left corner, 0.5 its middle.
         rounded: round half widths and half heights to whole pixels.
+        fit_strides: space the locations by the image's side divided by the map's, rounded down,
+            instead of by `strides`. The two differ where the stride does not divide the image: a
+            side of 352 pixels has 6 locations at stride 64, which torchvision puts 58 apart.
 
     Raises:
         ValueError: if levels disagree in number or a value is not positive.
@@ -33,7 +36,7 @@ class AnchorGenerator:
         [(48, 4), (12, 4)]
     """
 
-    def __init__(self, sizes, aspect_ratios, strides, offset=0.0, rounded=False):
+    def __init__(self, sizes, aspect_ratios, strides, offset=0.0, rounded=False, fit_strides=False):
         try:
             self.sizes = tuple(tuple(float(size) for size in level) for level in sizes)
         except TypeError as error:
@@ -45,6 +48,7 @@ class AnchorGenerator:
         self.strides = tuple(int(stride) for stride in strides)
         self.offset = float(offset)
         self.rounded = bool(rounded)
+        self.fit_strides = bool(fit_strides)
         if len(self.sizes) != len(self.strides) or not self.sizes:
             raise ValueError(
                 "`sizes` and `strides` must have one entry for every level. "
@@ -69,29 +73,40 @@ class AnchorGenerator:
         """Number of anchors at one location of any level."""
         return len(self.sizes[0]) * len(self.aspect_ratios)
 
-    def __call__(self, feature_shapes):
+    def __call__(self, feature_shapes, image_shape=None):
         """Place the anchors on feature maps.
 
         Args:
             feature_shapes: list with one `(height, width)` for every level, in cells; Python ints
                 or scalar integer tensors.
+            image_shape: `(height, width)` of the images with their padding, in pixels, of the
+                same kind; needed with `fit_strides` only.
 
         Returns:
             List of float32 tensors `[height * width * A, 4]` in pixels, ordered by
             `(y, x, anchor)`.
 
         Raises:
-            ValueError: if the number of maps is not the number of levels.
+            ValueError: if the number of maps is not the number of levels, or `image_shape` is
+                needed and not given.
         """
         if len(feature_shapes) != len(self.sizes):
             raise ValueError(
                 f"Expected one feature shape for each of the {len(self.sizes)} levels. "
                 f"Received: feature_shapes={feature_shapes}"
             )
-        return [
-            self._place(cells, stride, height, width)
-            for cells, stride, (height, width) in zip(self.cells, self.strides, feature_shapes)
-        ]
+        if self.fit_strides and image_shape is None:
+            raise ValueError(
+                "Anchors with `fit_strides` depend on the size of the images; give `image_shape`. "
+                "Received: image_shape=None"
+            )
+        anchors = []
+        for cells, stride, (height, width) in zip(self.cells, self.strides, feature_shapes):
+            steps = stride, stride
+            if self.fit_strides:
+                steps = image_shape[0] // height, image_shape[1] // width
+            anchors.append(self._place(cells, steps, height, width))
+        return anchors
 
     def get_config(self):
         """Arguments from which `from_config` makes an equal generator."""
@@ -101,6 +116,7 @@ class AnchorGenerator:
             "strides": self.strides,
             "offset": self.offset,
             "rounded": self.rounded,
+            "fit_strides": self.fit_strides,
         }
 
     @classmethod
@@ -115,9 +131,10 @@ class AnchorGenerator:
         cells = np.stack([-half_width, -half_height, half_width, half_height], axis=-1)
         return (np.round(cells) if self.rounded else cells).astype("float32")
 
-    def _place(self, cells, stride, height, width):
-        y = (ops.cast(ops.arange(height, dtype="int32"), "float32") + self.offset) * stride
-        x = (ops.cast(ops.arange(width, dtype="int32"), "float32") + self.offset) * stride
+    def _place(self, cells, steps, height, width):
+        step_y, step_x = (ops.cast(step, "float32") for step in steps)
+        y = (ops.cast(ops.arange(height, dtype="int32"), "float32") + self.offset) * step_y
+        x = (ops.cast(ops.arange(width, dtype="int32"), "float32") + self.offset) * step_x
         x, y = ops.meshgrid(x, y, indexing="xy")
         centres = ops.stack([x, y, x, y], axis=-1)
         return ops.reshape(centres[:, :, None, :] + cells, (-1, 4))

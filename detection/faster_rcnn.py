@@ -144,7 +144,7 @@ class FasterRCNN(keras.Model):
             "features": features,
             "objectness": objectness,
             "deltas": deltas,
-            "anchors": self.rpn.anchors_for(features),
+            "anchors": self.rpn.anchors_for(features, ops.shape(x["images"])[1:3]),
         }
 
     def _pooled(self, first):

@@ -3,19 +3,34 @@
 import keras
 from keras import ops
 
+from keras_resnet.normalization import make_norm
+
 # c2_xavier_fill of the reference: uniform, variance 1 / fan-in.
 _XAVIER_FAN_IN = {"scale": 1.0, "mode": "fan_in", "distribution": "uniform"}
 
 
-def _convolution(filters, kernel_size, name, dtype):
-    return keras.layers.Conv2D(
+def _unit(filters, kernel_size, norm, name, dtype):
+    """A convolution and the norm after it, or None."""
+    convolution = keras.layers.Conv2D(
         filters,
         kernel_size,
         padding="same",
+        use_bias=norm is None,
         kernel_initializer=keras.initializers.VarianceScaling(**_XAVIER_FAN_IN),
         name=name,
         dtype=dtype,
     )
+    if norm is None:
+        return convolution, None
+    return convolution, make_norm(
+        norm, data_format="channels_last", name=f"{name}_norm", dtype=dtype
+    )
+
+
+def _apply(unit, x, training):
+    convolution, norm = unit
+    x = convolution(x)
+    return x if norm is None else norm(x, training=training)
 
 
 @keras.saving.register_keras_serializable(package="detection")
@@ -31,6 +46,9 @@ class FeaturePyramid(keras.layers.Layer):
             `("C2", "C3", "C4", "C5")`; each must have half the resolution of
             the one before.
         filters: int, channels of every output level.
+        norm: norm after every convolution, as for `keras_resnet.ResNet`: `"batch"`,
+            `"sync_batch"`, `"frozen"`, `"group"` or a dict; `None` for none, the convolutions
+            then have biases.
 
     Input: dict of tensors `[B, H_l, W_l, C_l]` by level name.
     Output: list of tensors `[B, H_l, W_l, filters]`, finest first, one more
@@ -49,31 +67,48 @@ class FeaturePyramid(keras.layers.Layer):
     ```
     """
 
-    def __init__(self, levels=("C2", "C3", "C4", "C5"), filters=256, **kwargs):
+    def __init__(self, levels=("C2", "C3", "C4", "C5"), filters=256, norm=None, **kwargs):
         super().__init__(**kwargs)
         if not levels:
             raise ValueError(f"`levels` must name at least one level. Received: levels={levels}")
         self.levels = tuple(levels)
         self.filters = int(filters)
         names = [name.replace("C", "P", 1) for name in self.levels]
-        self.laterals = [
-            _convolution(self.filters, 1, f"{name}_lateral", self.dtype_policy) for name in names
-        ]
-        self.outputs = [
-            _convolution(self.filters, 3, f"{name}_output", self.dtype_policy) for name in names
-        ]
+        self.norm = norm
+        shared = {"norm": norm, "dtype": self.dtype_policy}
+        laterals = [_unit(self.filters, 1, name=f"{name}_lateral", **shared) for name in names]
+        outputs = [_unit(self.filters, 3, name=f"{name}_output", **shared) for name in names]
+        # Separate lists, for Keras to find the layers in.
+        self.laterals, self.lateral_norms = _columns(laterals)
+        self.outputs, self.output_norms = _columns(outputs)
+
+    @property
+    def lateral_units(self):
+        """The (convolution, norm or None) pairs of the lateral connections, finest first."""
+        return tuple(zip(self.laterals, self.lateral_norms or [None] * len(self.laterals)))
+
+    @property
+    def output_units(self):
+        """The (convolution, norm or None) pairs of the outputs, finest first."""
+        return tuple(zip(self.outputs, self.output_norms or [None] * len(self.outputs)))
 
     def build(self, input_shape):
+        out = (None, None, None, self.filters)
         for name, lateral, output in zip(self.levels, self.laterals, self.outputs):
             lateral.build((None, None, None, input_shape[name][-1]))
-            output.build((None, None, None, self.filters))
+            output.build(out)
+        for norm in (*self.lateral_norms, *self.output_norms):
+            norm.build(out)
         self.built = True
 
-    def call(self, features):
-        merged = [lateral(features[name]) for name, lateral in zip(self.levels, self.laterals)]
+    def call(self, features, training=False):
+        merged = [
+            _apply(unit, features[name], training)
+            for name, unit in zip(self.levels, self.lateral_units)
+        ]
         for index in range(len(merged) - 2, -1, -1):
             merged[index] = merged[index] + _upsample_like(merged[index + 1], merged[index])
-        pyramid = [output(x) for output, x in zip(self.outputs, merged)]
+        pyramid = [_apply(unit, x, training) for unit, x in zip(self.output_units, merged)]
         pyramid.append(pyramid[-1][:, ::2, ::2])
         return pyramid
 
@@ -84,7 +119,17 @@ class FeaturePyramid(keras.layers.Layer):
         return shapes
 
     def get_config(self):
-        return {**super().get_config(), "levels": list(self.levels), "filters": self.filters}
+        return {
+            **super().get_config(),
+            "levels": list(self.levels),
+            "filters": self.filters,
+            "norm": self.norm,
+        }
+
+
+def _columns(units):
+    convolutions, norms = zip(*units)
+    return list(convolutions), [norm for norm in norms if norm is not None]
 
 
 def _upsample_like(coarse, fine):

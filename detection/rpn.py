@@ -24,6 +24,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         anchors: an `AnchorGenerator` (or its config) with one entry a level.
         filters: int, channels of the shared 3x3 convolution; `None` for as many
             as the input has.
+        conv_depth: int, how many such convolutions follow each other.
         pre_nms: `(training, inference)` proposals kept per level before NMS.
         post_nms: `(training, inference)` proposals kept per image, all levels
             together, after NMS.
@@ -71,6 +72,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         positive_fraction=0.5,
         beta=0.0,
         normalize_by="fixed",
+        conv_depth=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,6 +81,8 @@ class RegionProposalNetwork(keras.layers.Layer):
                 "`normalize_by` must be 'fixed' or 'sampled'. "
                 f"Received: normalize_by={normalize_by!r}"
             )
+        if conv_depth < 1:
+            raise ValueError(f"`conv_depth` must be at least 1. Received: conv_depth={conv_depth}")
         if isinstance(anchors, dict):
             anchors = AnchorGenerator(**anchors)
         self.anchor_generator = anchors
@@ -93,6 +97,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.positive_fraction = positive_fraction
         self.beta = beta
         self.normalize_by = normalize_by
+        self.conv_depth = int(conv_depth)
         self.box_coder = BoxCoder()
 
     def build(self, input_shape):
@@ -118,13 +123,22 @@ class RegionProposalNetwork(keras.layers.Layer):
                 **kwargs,
             )
 
-        self.convolution = convolution(
-            filters, 3, "convolution", self.dtype_policy, activation="relu"
-        )
+        self.convolutions = [
+            convolution(
+                filters,
+                3,
+                f"convolution_{i + 1}" if i else "convolution",
+                self.dtype_policy,
+                activation="relu",
+            )
+            for i in range(self.conv_depth)
+        ]
         # In 16 bits, many anchors would share a score and their order be arbitrary.
         self.objectness = convolution(self.num_anchors, 1, "objectness", "float32")
         self.deltas = convolution(4 * self.num_anchors, 1, "deltas", "float32")
-        self.convolution.build((None, None, None, channels))
+        for layer in self.convolutions:
+            layer.build((None, None, None, channels))
+            channels = filters
         self.objectness.build((None, None, None, filters))
         self.deltas.build((None, None, None, filters))
         self.built = True
@@ -132,7 +146,9 @@ class RegionProposalNetwork(keras.layers.Layer):
     def call(self, features):
         objectness, deltas = [], []
         for feature in features:
-            hidden = self.convolution(feature)
+            hidden = feature
+            for layer in self.convolutions:
+                hidden = layer(hidden)
             batch = ops.shape(feature)[0]
             # Flattened in the order (y, x, anchor), the order of the anchors.
             scores = ops.reshape(self.objectness(hidden), (batch, -1))
@@ -141,9 +157,15 @@ class RegionProposalNetwork(keras.layers.Layer):
             deltas.append(offsets)
         return objectness, deltas
 
-    def anchors_for(self, features):
-        """The anchors of feature maps, one float32 tensor [H_l W_l A, 4] a level."""
-        return self.anchor_generator([ops.shape(feature)[1:3] for feature in features])
+    def anchors_for(self, features, image_shape=None):
+        """The anchors of feature maps, one float32 tensor [H_l W_l A, 4] a level.
+
+        Args:
+            features: list of tensors `[B, H_l, W_l, C]`.
+            image_shape: `(height, width)` of the padded images, for an `AnchorGenerator` that
+                needs it.
+        """
+        return self.anchor_generator([ops.shape(feature)[1:3] for feature in features], image_shape)
 
     def propose(self, objectness, deltas, anchors, image_sizes, training=False):
         """Turns the RPN's output into proposals.
@@ -245,4 +267,5 @@ class RegionProposalNetwork(keras.layers.Layer):
             "positive_fraction": self.positive_fraction,
             "beta": self.beta,
             "normalize_by": self.normalize_by,
+            "conv_depth": self.conv_depth,
         }

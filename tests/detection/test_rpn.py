@@ -54,7 +54,7 @@ def test_flattening_keeps_the_order_of_the_anchors():
     rpn = make_rpn(filters=5)
     feature = np.random.default_rng(1).standard_normal((1, 4, 3, 6)).astype("float32")
     objectness, deltas = rpn([feature, feature[:, ::2, ::2]])
-    hidden = rpn.convolution(feature)
+    hidden = rpn.convolutions[0](feature)
     scores = ops.convert_to_numpy(rpn.objectness(hidden))
     offsets = ops.convert_to_numpy(rpn.deltas(hidden))
     row, column, anchor = 2, 1, 2
