@@ -61,5 +61,6 @@ def _resized_as(model, pipeline):
             "eval_min_side": side,
             "max_side": model.preprocessing["max_side"],
             "size_divisor": model.preprocessing["size_divisor"],
+            "rounding": model.preprocessing.get("rounding", "nearest"),
         }
     )

@@ -29,7 +29,9 @@ class FasterRCNN(keras.Model):
         pixel_mean: mean of each channel, for pixels in 0..255.
         pixel_std: standard deviation of each channel.
         preprocessing: dict that travels with the model and says how images are
-            resized: `{"min_side": int, "max_side": int, "size_divisor": int}`.
+            resized: `{"min_side": int, "max_side": int, "size_divisor": int}`, and
+            optionally `"rounding": "floor"` where their sides are not rounded to the
+            nearest pixel.
         architecture: dict of the `ModelConfig` the model was built from, if it was:
             what `save_model` writes.
         seed: int, seed of the sampling of anchors and regions in training.
@@ -133,8 +135,7 @@ class FasterRCNN(keras.Model):
         boxes, _, valid = self.rpn.propose(
             first["objectness"], first["deltas"], first["anchors"], x["image_sizes"]
         )
-        logits, deltas = self.roi_heads(self._pooled(first), boxes)
-        return self.roi_heads.detect(logits, deltas, boxes, valid, x["image_sizes"])
+        return self.roi_heads.detect(self._pooled(first), boxes, valid, x["image_sizes"])
 
     def _first_stage(self, x, training):
         images = self.normalize(x["images"], x["image_sizes"])
@@ -207,9 +208,16 @@ class FasterRCNN(keras.Model):
         losses = self.rpn.compute_losses(*maps, y, self._noise(batch, anchors))
         boxes, _, valid = self.rpn.propose(*maps, x["image_sizes"], training=training)
         candidates = ops.shape(boxes)[1] + ops.shape(y["boxes"])[1]
-        samples = self.roi_heads.sample_proposals(boxes, valid, y, self._noise(batch, candidates))
-        logits, deltas = self.roi_heads(self._pooled(first), samples["boxes"])
-        return {**losses, **self.roi_heads.compute_losses(logits, deltas, samples)}
+        second = self.roi_heads.compute_losses(
+            self._pooled(first),
+            boxes,
+            valid,
+            y,
+            self._noise(batch, candidates),
+            x["image_sizes"],
+            training=training,
+        )
+        return {**losses, **second}
 
     def _noise(self, batch, count):
         return keras.random.uniform((batch, count), seed=self.seed_generator, dtype="float32")

@@ -113,7 +113,12 @@ def load_image(source):
 def _prepare(image, preprocessing):
     if not preprocessing:
         return image.astype("float32"), (1.0, 1.0)
-    return prepare_image(image, preprocessing["min_side"], preprocessing["max_side"])
+    return prepare_image(
+        image,
+        preprocessing["min_side"],
+        preprocessing["max_side"],
+        preprocessing.get("rounding", "nearest"),
+    )
 
 
 def _run(model, shape, group, results, score_threshold):

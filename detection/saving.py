@@ -28,6 +28,7 @@ class _Preprocessing(StrictModel):
     min_side: pydantic.PositiveInt
     max_side: pydantic.PositiveInt
     size_divisor: pydantic.PositiveInt
+    rounding: Literal["nearest", "floor"] = "nearest"
 
 
 class _Description(StrictModel):
@@ -122,7 +123,7 @@ def load(source, trust=False, precision="float32"):
         about = _Description.model_validate(description)
     except pydantic.ValidationError as error:
         raise ValueError(f"{folder} describes no valid detector: {error}") from None
-    plain = about.model_dump()
+    plain = about.model_dump(exclude_unset=True)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision or about.precision)
     try:

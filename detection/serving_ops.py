@@ -89,8 +89,8 @@ def prepare_images(images, preprocessing):
 
     Args:
         images: uint8 tensor [B, H, W, 3].
-        preprocessing: `min_side`, `max_side` and `size_divisor` as in `FasterRCNN`;
-            without the first two the size is kept.
+        preprocessing: `min_side`, `max_side`, `size_divisor` and `rounding` as in
+            `FasterRCNN`; without the first two the size is kept.
 
     Returns:
         `(images float32 [B, H', W', 3], size int32 [2])`: padded at the bottom and
@@ -105,7 +105,8 @@ def prepare_images(images, preprocessing):
             float(preprocessing["min_side"]) / tf.reduce_min(sides),
             float(preprocessing["max_side"]) / tf.reduce_max(sides),
         )
-        size = tf.cast(tf.maximum(tf.floor(sides * scale + 0.5), 1.0), tf.int32)
+        half = 0.0 if preprocessing.get("rounding") == "floor" else 0.5
+        size = tf.cast(tf.maximum(tf.floor(sides * scale + half), 1.0), tf.int32)
     images = tf.cast(tf.image.resize(images, size, antialias=False), tf.float32)
     divisor = int(preprocessing.get("size_divisor", 32))
     missing = -size % divisor

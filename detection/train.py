@@ -155,6 +155,7 @@ def preprocessing_of(pipeline):
         "min_side": pipeline.eval_min_side or max(pipeline.min_sides),
         "max_side": pipeline.max_side,
         "size_divisor": pipeline.size_divisor,
+        **({} if pipeline.rounding == "nearest" else {"rounding": pipeline.rounding}),
     }
 
 

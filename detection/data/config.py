@@ -21,6 +21,8 @@ class DataPipelineConfig(pydantic.BaseModel):
         eval_min_side: Length of the shorter side outside training. Defaults to the largest of
             `min_sides`.
         size_divisor: Padded heights and widths are multiples of this.
+        rounding: How fractions of the resized sides are rounded: `"nearest"`, or `"floor"` as
+            torchvision does.
         max_buckets: Largest number of padded shapes; each shape is compiled once, fewer shapes
             mean more padding. Batches that mix what is left over at the end of an epoch may need
             one more.
@@ -57,6 +59,7 @@ class DataPipelineConfig(pydantic.BaseModel):
     max_side: _Positive = 1333
     eval_min_side: _Positive | None = None
     size_divisor: _Positive = 32
+    rounding: Literal["nearest", "floor"] = "nearest"
     max_buckets: _Positive = 4
     max_boxes: _Positive | None = None
     horizontal_flip: _Probability = 0.5

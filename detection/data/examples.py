@@ -25,7 +25,7 @@ def make_cache(dataset, config, training):
         side = min(config.min_sides)
         if not training:
             side = config.eval_min_side or max(config.min_sides)
-        resized = [resized_size(*size, side, config.max_side) for size in sizes]
+        resized = [resized_size(*size, side, config.max_side, config.rounding) for size in sizes]
         resize = sum(h * w for h, w in resized) <= sum(h * w for h, w in sizes)
         sizes = resized if resize else sizes
     keep = config.cache

@@ -105,12 +105,12 @@ class BatchPlan:
         scales = np.geomspace(low, high, _SCALE_STEPS) if low < high else [low]
         return [side * scale for side in sorted(set(config.min_sides)) for scale in scales]
 
+    def _resized(self, height, width, side):
+        return resized_size(height, width, side, self.config.max_side, self.config.rounding)
+
     def _possible_sizes(self):
         height, width = self._sizes.T
-        sizes = [
-            np.stack(resized_size(height, width, side, self.config.max_side), axis=-1)
-            for side in self._sides()
-        ]
+        sizes = [np.stack(self._resized(height, width, side), axis=-1) for side in self._sides()]
         return np.concatenate(sizes)
 
     def _epoch(self, epoch):
@@ -140,7 +140,7 @@ class BatchPlan:
         config, count = self.config, len(self._sizes)
         height, width = self._sizes.T
         if not self.training:
-            size = resized_size(height, width, self._sides()[0], config.max_side)
+            size = self._resized(height, width, self._sides()[0])
             return np.stack(size, axis=-1), np.zeros((count, 2), bool), np.ones((count, 3))
         # Row i of the stream belongs to sample i, whatever the number of samples. All columns
         # are drawn always: switching one augmentation on leaves the others as they were.
@@ -149,7 +149,7 @@ class BatchPlan:
         choice = (draws[:, 2] * len(config.min_sides)).astype("int64")
         low, high = np.log(config.scale_jitter or (1.0, 1.0))
         side = np.array(config.min_sides)[choice] * np.exp(low + (high - low) * draws[:, 3])
-        size = resized_size(height, width, side, config.max_side)
+        size = self._resized(height, width, side)
         strength = np.array([config.brightness, config.contrast, config.saturation])
         return np.stack(size, axis=-1), flips, 1 + strength * (2 * draws[:, 4:] - 1)
 

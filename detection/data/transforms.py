@@ -7,9 +7,10 @@ import numpy as np
 
 _GREY = np.array([0.299, 0.587, 0.114], "float32")
 _STRIP = 32  # Rows resized at a time.
+ROUNDING = {"nearest": 0.5, "floor": 0.0}  # What is added before fractions are cut off.
 
 
-def resized_size(height, width, min_side, max_side):
+def resized_size(height, width, min_side, max_side, rounding="nearest"):
     """The size at which the shorter side is `min_side` and the longer at most `max_side`.
 
     Args:
@@ -17,6 +18,8 @@ def resized_size(height, width, min_side, max_side):
         width: Integer or array, width in pixels.
         min_side: Number or array, wanted length of the shorter side.
         max_side: Number or array, bound of the longer side.
+        rounding: `"nearest"`, or `"floor"`, which cuts fractions off as torchvision does. Floating
+            point makes that 799 for some sides that should become 800, here as there.
 
     Returns:
         A tuple `(height, width)` of integers, or of int32 arrays; rounded, at least 1.
@@ -30,7 +33,8 @@ def resized_size(height, width, min_side, max_side):
     """
     shorter, longer = np.minimum(height, width), np.maximum(height, width)
     scale = np.minimum(min_side / shorter, max_side / longer)
-    sides = [np.maximum(np.floor(side * scale + 0.5), 1) for side in (height, width)]
+    half = ROUNDING[rounding]
+    sides = [np.maximum(np.floor(side * scale + half), 1) for side in (height, width)]
     if np.ndim(scale) == 0:
         return int(sides[0]), int(sides[1])
     return sides[0].astype("int32"), sides[1].astype("int32")
@@ -89,19 +93,20 @@ def _neighbours(new, old):
     return first, second, centre - low
 
 
-def prepare_image(image, min_side, max_side):
+def prepare_image(image, min_side, max_side, rounding="nearest"):
     """Resizes an image for inference.
 
     Args:
         image: uint8 array `(H, W, 3)`.
         min_side: Integer, wanted length of the shorter side in pixels.
         max_side: Integer, bound of the longer side in pixels.
+        rounding: As for `resized_size`.
 
     Returns:
         A tuple `(image, scale)`: float32 `(H', W', 3)`, 0..255, and float32 `(2,)`, resized
         length over original length as `(y, x)`.
     """
-    height, width = resized_size(*image.shape[:2], min_side, max_side)
+    height, width = resized_size(*image.shape[:2], min_side, max_side, rounding)
     scale = np.array([height / image.shape[0], width / image.shape[1]], "float32")
     return resize_bilinear(image, height, width), scale
 

@@ -151,14 +151,15 @@ def test_prepared_as_in_detect():
         assert np.sum(prepared) == pytest.approx(np.sum(inside), rel=1e-5)
 
 
-def test_sizes_round_as_in_detect():
+@pytest.mark.parametrize("rounding", ["nearest", "floor"])
+def test_sizes_round_as_in_detect(rounding):
     from detection.data.transforms import resized_size
 
-    rule = {"min_side": 75, "max_side": 125, "size_divisor": 32}
+    rule = {"min_side": 75, "max_side": 125, "size_divisor": 32, "rounding": rounding}
     generator = np.random.default_rng(2)
     for height, width in generator.integers(1, 400, (60, 2)):
         _, size = prepare_images(tf.zeros([1, height, width, 3], tf.uint8), rule)
-        assert tuple(size.numpy()) == resized_size(int(height), int(width), 75, 125)
+        assert tuple(size.numpy()) == resized_size(int(height), int(width), 75, 125, rounding)
 
 
 def test_without_a_rule_images_are_only_padded():

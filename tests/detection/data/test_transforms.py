@@ -35,6 +35,23 @@ def test_resized_size_by_hand(size, expected):
     assert (heights[0], widths[0]) == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    # What torchvision 0.28 makes of these sides; 334 * (800 / 334) is a little less than 800.
+    [
+        ((480, 640), (800, 1066)),
+        ((500, 375), (1066, 800)),
+        ((334, 500), (799, 1197)),
+        ((300, 900), (444, 1333)),
+        ((1080, 1920), (749, 1333)),
+    ],
+)
+def test_resized_size_cut_off_as_torchvision_does(size, expected):
+    assert resized_size(*size, 800, 1333, "floor") == expected
+    heights, widths = resized_size(np.array([size[0]]), np.array([size[1]]), 800, 1333, "floor")
+    assert (heights[0], widths[0]) == expected
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.tuples(*[st.integers(1, 90)] * 4), st.integers(1, 4))
 def test_resize_equals_tensorflow(sizes, channels):
