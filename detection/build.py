@@ -8,6 +8,15 @@ from detection.roi_heads import RoIHeads
 from detection.rpn import RegionProposalNetwork
 
 
+_ANCHOR_KEYS = {
+    "anchor_sizes",
+    "aspect_ratios",
+    "anchor_offset",
+    "anchor_rounded",
+    "anchor_fit_strides",
+}
+
+
 def build_model(config, categories, preprocessing=None, seed=0):
     """Builds a Faster R-CNN with a feature pyramid.
 
@@ -48,14 +57,16 @@ def build_model(config, categories, preprocessing=None, seed=0):
         aspect_ratios=rpn.aspect_ratios,
         strides=(*strides, 2 * strides[-1]),
         offset=rpn.anchor_offset,
+        rounded=rpn.anchor_rounded,
+        fit_strides=rpn.anchor_fit_strides,
     )
     return FasterRCNN(
         backbone=features,
-        neck=FeaturePyramid(levels, config.fpn_filters, name="fpn"),
+        neck=FeaturePyramid(levels, config.fpn_filters, config.fpn_norm, name="fpn"),
         rpn=RegionProposalNetwork(
             anchors,
             name="rpn",
-            **rpn.model_dump(exclude={"anchor_sizes", "aspect_ratios", "anchor_offset"}),
+            **rpn.model_dump(exclude=_ANCHOR_KEYS),
         ),
         roi_heads=RoIHeads(
             num_classes=len(categories),
@@ -80,7 +91,9 @@ def build_backbone(config):
         "include_top": False,
         "input_shape": (None, None, 3),
         "stride_in": config.stride_in,
-        "norm": config.norm,
+        "norm": config.norm
+        if config.norm_epsilon is None
+        else {"kind": config.norm, "epsilon": config.norm_epsilon},
         "stem": config.stem if isinstance(config.stem, str) else config.stem.model_dump(),
         "zero_init_residual": config.zero_init_residual,
     }

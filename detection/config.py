@@ -31,6 +31,9 @@ class BackboneConfig(StrictModel):
     stem: Literal["imagenet", "3x3"] | StemConfig = "imagenet"
     stride_in: Literal["3x3", "1x1"] = "3x3"
     norm: Literal["batch", "frozen", "group"] = "batch"
+    norm_epsilon: _NotNegative | None = Field(
+        None, description="added to the variance of the norms; null for their default"
+    )
     zero_init_residual: bool = True
     weights: str | None = None
     freeze: str | None = Field(None, description="last stage to freeze: stem, C2, C3, ...")
@@ -59,6 +62,11 @@ class RPNConfig(StrictModel):
     anchor_sizes: tuple[tuple[PositiveFloat, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
     aspect_ratios: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
     anchor_offset: float = 0.0
+    anchor_rounded: bool = Field(False, description="half sides in whole pixels")
+    anchor_fit_strides: bool = Field(
+        False, description="spacing of the anchors by the image's side, see AnchorGenerator"
+    )
+    conv_depth: PositiveInt = 1
     filters: PositiveInt | None = None
     pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
     post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
@@ -95,6 +103,7 @@ class ModelConfig(StrictModel):
 
     backbone: BackboneConfig
     fpn_filters: PositiveInt = 256
+    fpn_norm: Literal["batch", "sync_batch", "frozen", "group"] | None = None
     rpn: RPNConfig = RPNConfig()
     roi_heads: RoIHeadsConfig = RoIHeadsConfig()
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
