@@ -29,9 +29,10 @@ class RecipeConfig(StrictModel):
     reference_batch: PositiveInt = Field(
         256, description="the learning rate is scaled by batch / reference_batch"
     )
-    schedule: Literal["step", "cosine", "constant"] = "step"
+    schedule: Literal["step", "cosine", "constant", "plateau"] = "step"
     boundaries: tuple[PositiveInt, ...] = Field((), description="step: where the rate drops")
-    gamma: PositiveFloat = 0.1
+    gamma: PositiveFloat = Field(0.1, description="step, plateau: factor of each drop")
+    patience: PositiveInt = Field(5, description="plateau: epochs without a smaller error")
     final_factor: _Share = Field(0.0, description="cosine: last rate / first rate")
     warmup: Literal["linear", "constant"] = "linear"
     warmup_length: int = Field(0, ge=0, description="in steps or epochs, see schedule_unit")
@@ -65,7 +66,13 @@ class RecipeConfig(StrictModel):
             raise ValueError("`schedule: step` needs `boundaries`, where the rate drops")
         unused = []
         if self.schedule != "step":
-            unused += ["boundaries", "gamma"]
+            unused += ["boundaries"]
+        if self.schedule not in ("step", "plateau"):
+            unused += ["gamma"]
+        if self.schedule != "plateau":
+            unused += ["patience"]
+        elif self.warmup_length:
+            raise ValueError("`schedule: plateau` has no warm-up; leave `warmup_length` out")
         if self.schedule != "cosine":
             unused += ["final_factor"]
         if self.optimizer != "sgd":
@@ -95,7 +102,8 @@ def build_schedule(recipe, batch_size, steps_per_epoch):
         steps_per_epoch: int.
 
     Returns:
-        `WarmupStep` or `WarmupCosine`, for steps counted by batch.
+        `WarmupStep` or `WarmupCosine`, for steps counted by batch; a float for `plateau`, where a
+        callback lowers the rate.
 
     Example:
     >>> recipe = RecipeConfig(epochs=90, boundaries=(30, 60, 80), schedule_unit="epochs")
@@ -106,6 +114,8 @@ def build_schedule(recipe, batch_size, steps_per_epoch):
     rate = scaled_learning_rate(
         recipe.learning_rate, batch_size * recipe.accumulate, recipe.reference_batch
     )
+    if recipe.schedule == "plateau":
+        return rate
     steps = recipe.total_steps(steps_per_epoch)
     unit = steps_per_epoch if recipe.schedule_unit == "epochs" else 1
     warmup = {

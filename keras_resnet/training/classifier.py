@@ -1,0 +1,279 @@
+"""Trains a classifier from a configuration: data, model, loop, evaluation."""
+
+import contextlib
+import time
+
+import keras
+import numpy as np
+
+import keras_resnet
+from keras_resnet.features import freeze
+from keras_resnet.preprocessing import STYLES
+from keras_resnet.training import strict_json
+from keras_resnet.training.checkpoints import Checkpoints
+from keras_resnet.training.classifier_data import (
+    DeviceFeed,
+    PipelineFeed,
+    normalization,
+    on_device,
+    open_images,
+)
+from keras_resnet.training.classifier_evaluation import evaluate_logits
+from keras_resnet.training.classifier_model import build_classifier, save_classifier
+from keras_resnet.training.config import dump_config
+from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
+from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.ema import EMA
+from keras_resnet.training.initialization import initialize_kernels
+from keras_resnet.training.loop import fit
+from keras_resnet.training.plateau import Plateau
+from keras_resnet.training.progress import ProgressLogger
+from keras_resnet.training.recipe import build_recipe_optimizer
+from keras_resnet.training.results import CSVResults, read_results
+from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
+from keras_resnet.training.tensorboard import tensorboard_callback
+
+
+@contextlib.contextmanager
+def _policy_kept():
+    """The precision of a run is none of the models that its process makes afterwards."""
+    policy = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+@_policy_kept()
+def train_classifier(config, say=print, callbacks=()):
+    """Trains and evaluates a classifier; everything goes into a new run folder.
+
+    Args:
+        config: a `ClassifierConfig`.
+        say: callable that prints a line; pass `lambda line: None` for silence.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        `(folder, metrics)`: the run folder and the figures of the last epoch's weights on the
+        evaluated split, with `best_accuracy`, that of the best epoch.
+
+    Raises:
+        ValueError: the data cannot be used, or the configuration contradicts itself.
+        TrainingDiverged: the loss became NaN or infinite.
+
+    Example:
+    ```python
+    config = load_classifier_config("cifar10_resnet20", ["data.root=cifar-10-python.tar.gz"])
+    folder, metrics = train_classifier(config)
+    ```
+    """
+    started = time.monotonic()
+    set_precision(config.train.precision)
+    keras.utils.set_random_seed(config.train.seed)
+    say(describe_hardware())
+    train, val = (open_images(config.data, split) for split in ("train", "val"))
+    if train.class_names != val.class_names:
+        raise ValueError(
+            "Training and evaluation data must have the same classes in the same order. Received: "
+            f"train={_some(train.class_names)}, val={_some(val.class_names)}"
+        )
+    for dataset in (train, val):
+        say(dataset.summary())
+    resident = on_device(config.data, train)
+    mean, std = normalization(config.data, train)
+    model = make_model(config, train, mean, std)
+    feed_class = DeviceFeed if resident else PipelineFeed
+    # What lies beyond the border is zero after normalisation, as in the paper.
+    fill = np.rint(mean.reshape(-1, 3).mean(axis=0)).astype("uint8")
+    feed = feed_class(
+        config.data,
+        model,
+        train,
+        val,
+        config.train.seed,
+        config.train.evaluation_batch,
+        fill,
+    )
+    batches = feed.training_batches()
+    steps = config.train.total_steps(batches.steps_per_epoch)
+    compile_classifier(config, feed.training_model, len(train.class_names), batches.steps_per_epoch)
+    folder = new_run_folder(config.run.project, config.run.name, exist_ok=config.run.resume)
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    say(
+        f"{model.count_params():,} parameters, {steps} steps of "
+        f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
+    )
+
+    def evaluate(epoch):
+        found = evaluate_logits(feed.evaluation_model, feed.evaluation_batches())
+        found["error"] = 1.0 - found["accuracy"]
+        return {f"val_{k}": v for k, v in found.items() if k != "images"}
+
+    logs = fit(
+        feed.training_model,
+        feed.training_batches,
+        steps=steps,
+        folder=folder,
+        callbacks=[*_callbacks(config, model, feed, train, folder, say), *callbacks],
+        evaluate=evaluate,
+        evaluate_every=config.train.evaluate_every,
+        state_every=config.train.state_every,
+        resume=config.run.resume,
+        identity=_identity(config, train, val),
+        say=say,
+    )
+    metrics = _metrics(config, logs, folder, time.monotonic() - started)
+    say(
+        f"accuracy {metrics['accuracy']:.4f} after {steps} steps (best epoch "
+        f"{metrics['best_accuracy']:.4f}), {metrics['seconds'] / 60:.1f} minutes\n"
+        f"run         {folder}"
+    )
+    return folder, metrics
+
+
+def make_model(config, dataset, mean, std):
+    """The model of a configuration, from images 0..255 to logits, with the weights it starts from.
+
+    Args:
+        config: a `ClassifierConfig`.
+        dataset: the `ImageDataset` it is trained on.
+        mean, std: arrays to normalise by, on the scale 0..255.
+
+    Returns:
+        `keras.Model` as `build_classifier` makes it.
+    """
+    pipeline = config.data.pipeline
+    resize, crop = pipeline.eval_size
+    fixed = dataset.images is not None and pipeline.crop in ("pad_crop", "none")
+    model = build_classifier(
+        config.model.name,
+        config.model.options,
+        dataset.class_names,
+        image_size=dataset.images.shape[1:3] if fixed else None,
+        mean_shape=mean.shape,
+        evaluation={"resize": resize, "crop": crop, "interpolation": pipeline.interpolation},
+    )
+    model.get_layer("normalize").set_values(mean, std)
+    network = model.get_layer("network")
+    if config.model.weights is not None:
+        _load_pretrained(network, config.model)
+        _check_preprocessing(network.preprocessing, mean, std)
+    if config.model.initializer is not None:
+        initialize_kernels(network, config.model.initializer, seed=config.train.seed)
+    if config.model.freeze is not None:
+        freeze(network, up_to=config.model.freeze)
+    return model
+
+
+def _load_pretrained(network, config):
+    """Loads published weights; the classifier's too if it has as many classes."""
+    options = {**config.options, "input_shape": network.input_shape[1:]}
+    factory = getattr(keras_resnet, config.name)
+    source = factory(include_top=False, weights=config.weights, **options)
+    for layer in source.layers:
+        if layer.weights:
+            network.get_layer(layer.name).set_weights(layer.get_weights())
+    network.preprocessing = source.preprocessing
+
+
+def _check_preprocessing(style, mean, std):
+    """Refuses to feed pretrained weights with images normalised otherwise than they expect."""
+    if style is None:
+        return
+    if STYLES[style] is None:
+        raise ValueError(
+            f"`model.weights` want images in the style {style!r} (BGR), which a classifier that "
+            "normalises by mean and standard deviation of RGB does not make; choose other weights."
+        )
+    expected = 255 * np.array(STYLES[style])
+    if not np.allclose(np.stack([mean, std]), expected, rtol=1e-3):
+        raise ValueError(
+            f"`model.weights` want data.mean={expected[0].tolist()} and "
+            f"data.std={expected[1].tolist()}. Received: mean={np.asarray(mean).tolist()}, "
+            f"std={np.asarray(std).tolist()}"
+        )
+
+
+def compile_classifier(config, model, classes, steps_per_epoch):
+    """Compiles a training model as a configuration says.
+
+    Args:
+        config: a `ClassifierConfig`.
+        model: `keras.Model` from a batch to logits.
+        classes: int.
+        steps_per_epoch: int.
+    """
+    recipe = config.train
+    if config.data.pipeline.mixes or recipe.label_smoothing:
+        loss = SoftLabelCrossentropy(classes, recipe.label_smoothing)
+        metric = SoftLabelAccuracy(name="accuracy")
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(
+        build_recipe_optimizer(recipe, config.data.pipeline.batch_size, steps_per_epoch),
+        loss=loss,
+        metrics=[metric],
+        jit_compile=choose_jit(recipe.jit_compile),
+        steps_per_execution=recipe.steps_per_execution,
+    )
+
+
+def _callbacks(config, model, feed, train, folder, say):
+    def describe(epoch, step):
+        rows = feed.training_batches().rows(epoch, step)
+        return ", ".join(train.where(int(row)) for row in rows[:8])
+
+    callbacks = [
+        NaNStop(describe),
+        Checkpoints(
+            folder / "weights",
+            save=lambda path: save_classifier(model, path),
+            monitor="val_accuracy",
+            resume=config.run.resume,
+        ),
+        CSVResults(folder / "results.csv"),
+        ProgressLogger(
+            images_per_step=config.data.pipeline.batch_size,
+            quiet=say is not print,
+            labels={"val_accuracy": "test accuracy"},
+        ),
+    ]
+    if config.train.ema is not None:
+        callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
+    if config.train.schedule == "plateau":
+        callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
+    if config.train.tensorboard:
+        callback, note = tensorboard_callback(folder / "tensorboard")
+        if callback is None:
+            say(note)
+        else:
+            callbacks.append(callback)
+    return callbacks
+
+
+def _identity(config, train, val):
+    """What a run that is continued must have in common with its beginning."""
+    return {
+        **config.model_dump(mode="json", exclude={"run": True, "train": {"tensorboard"}}),
+        "class_names": list(train.class_names),
+        "images": {"train": len(train), "val": len(val)},
+    }
+
+
+def _metrics(config, logs, folder, seconds):
+    metrics = {k.removeprefix("val_"): v for k, v in logs.items() if k.startswith("val_")}
+    metrics["train_accuracy"], metrics["train_loss"] = logs["accuracy"], logs["loss"]
+    rows = [row for row in read_results(folder / "results.csv") if row.get("val/accuracy")]
+    metrics["best_accuracy"] = max(float(row["val/accuracy"]) for row in rows)
+    if config.published is not None and config.published.top1 is not None:
+        metrics["published_accuracy"] = config.published.top1
+    metrics["seconds"] = round(seconds, 1)
+    metrics = {k: float(v) for k, v in metrics.items()}
+    (folder / "metrics.json").write_bytes(strict_json.dumps(metrics))
+    return metrics
+
+
+def _some(names, count=5):
+    return [*names[:count], "..."] if len(names) > count else list(names)

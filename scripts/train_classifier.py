@@ -1,0 +1,50 @@
+"""Trains and evaluates a classifier.
+
+Example: python scripts/train_classifier.py cifar10_resnet20 --set data.root=cifar-10-python.tar.gz
+"""
+
+import argparse
+
+from _common import quiet_start, run
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="YAML file, or the name of one in the package (--list)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override values of the configuration, e.g. train.steps=100",
+    )
+    parser.add_argument("--list", action=_List, nargs=0, help="print the shipped configurations")
+    parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    arguments = parser.parse_args()
+
+    quiet_start()
+    from keras_resnet.training.classifier import train_classifier
+    from keras_resnet.training.classifier_config import load_classifier_config
+    from keras_resnet.training.config import dump_config
+
+    config = load_classifier_config(arguments.config, arguments.set)
+    if arguments.dry_run:
+        print(dump_config(config), end="")
+        return
+    train_classifier(config, say=(lambda line: None) if arguments.quiet else print)
+
+
+class _List(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        from keras_resnet.training.config import available_configs
+
+        print("\n".join(available_configs("keras_resnet")))
+        parser.exit()
+
+
+if __name__ == "__main__":
+    run(main, "Interrupted. Continue with the same command and --set run.resume=true.")
