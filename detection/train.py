@@ -92,7 +92,7 @@ def train_detector(config, say=print):
     )
     epoch = 0
     if state is not None:
-        epoch = restore_training_state(state, model)["epoch"]
+        epoch = restore_training_state(state, model)[0]["epoch"]
         batches = make_batches(datasets["train"], pipeline, training=True, start_epoch=epoch)
         say(f"continuing {folder} after epoch {epoch}")
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")

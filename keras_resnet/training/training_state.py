@@ -1,4 +1,4 @@
-"""The state of a run between two epochs, so that it can continue as if never stopped."""
+"""The state of a run between two steps, so that it can continue as if never stopped."""
 
 import keras
 
@@ -10,19 +10,21 @@ from keras_resnet.training.verified_folder import read_folder, write_folder
 STATE = "state.json"
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
+MORE = "more.safetensors"
 
 
-def save_training_state(folder, model, extra):
+def save_training_state(folder, model, extra, arrays=None):
     """Saves all variables of a model and its optimizer, and what the caller wants to keep.
 
     The seed generators' states are among the model's variables; the order of the data and the
-    augmentation follow from the epoch (put it into `extra`).
+    augmentation follow from the position (put it into `extra`).
 
     Args:
         folder: path of the folder to write; an earlier state there stays valid until the new
             one is complete.
         model: compiled and built `keras.Model`.
         extra: dict that JSON can hold, such as `{"epoch": 3}`.
+        arrays: dict from name to NumPy array or `keras.Variable`, more to keep; None for none.
 
     Returns:
         `pathlib.Path` of the folder.
@@ -47,20 +49,23 @@ def save_training_state(folder, model, extra):
             STATE: strict_json.dumps(state, "`extra`"),
             WEIGHTS: pack(variable_keys(model)),
             OPTIMIZER: pack(_optimizer_variables(optimizer)),
+            MORE: pack(arrays or {}),
         },
     )
 
 
-def restore_training_state(folder, model):
+def restore_training_state(folder, model, check=None):
     """Puts a model and its optimizer into a saved state.
 
     Args:
         folder: path given to `save_training_state`.
         model: built `keras.Model`, compiled with the same kind of optimizer and with the same
             layers trainable.
+        check: callable that gets `extra` before anything is changed, to raise an error of its
+            own; None for none.
 
     Returns:
-        The dict `extra` that was saved.
+        `(extra, arrays)`: the dicts that were saved; the values of `arrays` are NumPy arrays.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -70,12 +75,14 @@ def restore_training_state(folder, model):
 
     Example:
     ```python
-    extra = restore_training_state("runs/a/weights/state", model)
+    extra, _ = restore_training_state("runs/a/weights/state", model)
     model.fit(data, initial_epoch=extra["epoch"], epochs=10)
     ```
     """
-    files = read_folder(folder, (STATE, WEIGHTS, OPTIMIZER))
+    files = read_folder(folder, (STATE, WEIGHTS, OPTIMIZER, MORE))
     state = strict_json.loads(files[STATE], f"{folder}/{STATE}")
+    if check is not None:
+        check(state["extra"])
     optimizer = _optimizer(model)
     kind = keras.saving.get_registered_name(type(optimizer))
     if state["optimizer"] != kind:
@@ -92,12 +99,13 @@ def restore_training_state(folder, model):
     variables = variable_keys(model)
     slots = _optimizer_variables(optimizer)
     arrays = unpack(files[WEIGHTS], f"{folder}/{WEIGHTS}")
+    more = unpack(files[MORE], f"{folder}/{MORE}")
     slot_arrays = unpack(files[OPTIMIZER], f"{folder}/{OPTIMIZER}")
     # Both are checked before either is filled, so a misfit leaves the model as it was.
     if not differences(variables, arrays):
         assign(slots, slot_arrays)
     assign(variables, arrays)
-    return state["extra"]
+    return state["extra"], more
 
 
 def _optimizer(model):

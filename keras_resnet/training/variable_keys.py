@@ -18,7 +18,9 @@ def variable_keys(model):
 
     Returns:
         Dict from key to `keras.Variable`: trainable and non-trainable weights and the states of
-        seed generators, each once; metrics are left out. The order is that of the structure.
+        seed generators, each once; metrics are left out, and so is everything inside a layer with
+        the attribute `_keras_resnet_transient = True`, which holds data and nothing learned. The
+        order is that of the structure.
 
     Raises:
         ValueError: the model has no variables yet, or two layers of one parent (or two variables
@@ -43,6 +45,7 @@ def variable_keys(model):
 def _walk(layer, prefix, keys, seen):
     children = layer._flatten_layers(include_self=False, recursive=False)
     below = {id(v) for child in children for v in child.variables}
+    children = [c for c in children if not getattr(c, "_keras_resnet_transient", False)]
     own = [v for v in layer.variables if id(v) not in below and id(v) not in seen]
     counts = collections.Counter()
     for variable in own:

@@ -39,8 +39,11 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path, policy):
     fit(whole, 0, 3)
     fit(whole, 3, 6)
     fit(half, 0, 3)
-    save_training_state(tmp_path / "state", half, {"epoch": 3, "note": "ü"})
-    assert restore_training_state(tmp_path / "state", resumed) == {"epoch": 3, "note": "ü"}
+    more = {"metrics/0": np.arange(3.0)}
+    save_training_state(tmp_path / "state", half, {"epoch": 3, "note": "ü"}, more)
+    extra, arrays = restore_training_state(tmp_path / "state", resumed)
+    assert extra == {"epoch": 3, "note": "ü"}
+    np.testing.assert_array_equal(arrays["metrics/0"], [0, 1, 2])
     fit(resumed, 3, 6)
     for a, b in zip(whole.get_weights(), resumed.get_weights()):
         np.testing.assert_array_equal(a, b)

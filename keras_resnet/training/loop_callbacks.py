@@ -1,0 +1,130 @@
+"""The callbacks that make `loop.fit` of `model.fit`."""
+
+import keras
+
+
+class Everyone(keras.callbacks.CallbackList):
+    """All callbacks of a run, which see one run where Keras sees two fits.
+
+    The first of them may be the rest of an epoch. Callbacks then get the number of a batch in the
+    whole epoch; `params["first_batch"]` is that of the first batch they are told of.
+
+    Args:
+        callbacks: list of callbacks.
+        model: compiled `keras.Model`.
+        epochs: int, epochs of the run.
+        steps: int, steps of an epoch.
+    """
+
+    def __init__(self, callbacks, model, epochs, steps):
+        super().__init__(callbacks, add_history=True, model=model)
+        self._params = {"epochs": epochs, "steps": steps}
+        self._first_batch = 0
+        self._metrics = None
+        self._begun = False
+        self.set_params({**self._params, "first_batch": 0})
+
+    def begin_within(self, batch, metrics):
+        """The next epoch begins at a batch, with the metrics of the ones before it.
+
+        Args:
+            batch: int from 1.
+            metrics: list of arrays, values of `model.metrics_variables`.
+        """
+        self._first_batch, self._metrics = batch, metrics
+        self.set_params({**self._params, "first_batch": batch})
+
+    def finish(self):
+        """The end of the run."""
+        super().on_train_end()
+
+    def on_train_begin(self, logs=None):
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        """Nothing: a fit has ended, see `finish`."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._metrics is not None:
+            # Keras has just set them to zero.
+            for variable, value in zip(self.model.metrics_variables, self._metrics):
+                variable.assign(value)
+            self._metrics = None
+        super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch + self._first_batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch + self._first_batch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        if self._first_batch:
+            self._first_batch = 0
+            self.set_params({**self._params, "first_batch": 0})
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Adds the figures of a function to the logs of an epoch.
+
+    Args:
+        evaluate: callable `(epoch) -> dict` from name to number.
+        every: int, epochs between evaluations.
+        epochs: int, epochs of the run; the last one is evaluated always.
+    """
+
+    def __init__(self, evaluate, every, epochs):
+        super().__init__()
+        self.evaluate = evaluate
+        self.every = every
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
+            logs.update(self.evaluate(epoch))
+
+
+class SaveState(keras.callbacks.Callback):
+    """Writes the state of a run every so many steps and at each epoch's end.
+
+    Args:
+        state: a `RunState`.
+        steps_per_epoch: int.
+        every: int, steps between states within an epoch; None for none.
+    """
+
+    def __init__(self, state, steps_per_epoch, every):
+        super().__init__()
+        self.state = state
+        self.steps_per_epoch = steps_per_epoch
+        self.every = every
+
+    def on_train_begin(self, logs=None):
+        self._saved = self.state.done
+        if not self.state.done:
+            # A run that dies in its first steps can be continued like any other.
+            self.state.save(self.model)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batch = batch + 1
+        done = self._epoch * self.steps_per_epoch + self._batch
+        # What an epoch's end adds is saved there.
+        if self.every and done - self._saved >= self.every and self._batch < self.steps_per_epoch:
+            model = self.model
+            self._save(model, done, model.metrics_variables)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.state.logs = dict(logs or {})
+        self._save(self.model, epoch * self.steps_per_epoch + self._batch)
+
+    def _save(self, model, done, metrics=None):
+        state = self.state
+        state.done, self._saved = done, done
+        state.epoch, state.batch = divmod(done, self.steps_per_epoch)
+        state.save(model, metrics)

@@ -1,0 +1,133 @@
+"""The two latest states of a run on disk, and the place in the run that they stand for."""
+
+import math
+import os
+import pathlib
+import shutil
+
+import numpy as np
+
+from keras_resnet.training.drift import refuse_drift
+from keras_resnet.training.training_state import restore_training_state, save_training_state
+from keras_resnet.training.verified_folder import CorruptedError, holds_folder
+
+STATE, PREVIOUS, NEXT = "state", "previous", "next"
+
+
+def holds_state(folder):
+    """Whether a run can be continued from a folder.
+
+    Args:
+        folder: folder of the checkpoints, `runs/<name>/weights`.
+
+    Returns:
+        bool.
+    """
+    return any(holds_folder(pathlib.Path(folder) / name) for name in (NEXT, STATE, PREVIOUS))
+
+
+class RunState:
+    """Saves and restores everything that the rest of a run depends on.
+
+    `folder/state` is the latest state and `folder/previous` the one before it. A process that
+    dies while it writes leaves both readable; if the latest one is damaged, the other is used.
+
+    Args:
+        folder: folder of the checkpoints, `runs/<name>/weights`.
+        model: compiled `keras.Model`.
+        callbacks: list of `keras.callbacks.Callback`; the states of those that have
+            `get_run_state()` and `set_run_state(dict)` are kept, and the variables of those that
+            have `run_variables()` (a dict from name to `keras.Variable`).
+        identity: dict that must be the same when the run is continued.
+        say: callable that prints a line.
+
+    Attributes:
+        epoch, batch: ints from 0, the next step.
+        done: int, steps done.
+        logs: dict, figures of the last epoch that ended.
+        metrics: list of arrays, the accumulators of the metrics in mid-epoch, or None.
+    """
+
+    def __init__(self, folder, model, callbacks, identity, say):
+        self.folder = pathlib.Path(folder)
+        self.model = model
+        self.callbacks = callbacks
+        self.identity = identity
+        self.say = say
+        self.epoch = self.batch = self.done = 0
+        self.logs = {}
+        self.metrics = None
+
+    def save(self, model, metrics=None):
+        """Writes the state of a step; position and logs are the attributes.
+
+        Args:
+            model: the model, as `Callback.model` gives it.
+            metrics: list of variables, the accumulators of the running epoch, or None.
+        """
+        extra = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "done": self.done,
+            "logs": {name: v for name, v in self.logs.items() if math.isfinite(v)},
+            "identity": self.identity,
+            "callbacks": {n: c.get_run_state() for n, c in self._named("get_run_state")},
+        }
+        arrays = {f"metrics/{i:05d}": v for i, v in enumerate(metrics or ())}
+        for name, callback in self._named("run_variables"):
+            arrays |= {f"{name}/{key}": v for key, v in callback.run_variables().items()}
+        new, state, previous = (self.folder / name for name in (NEXT, STATE, PREVIOUS))
+        save_training_state(new, model, extra, arrays)
+        # Whatever rename is the last one before a crash, two complete states are left.
+        if holds_folder(state):
+            shutil.rmtree(previous, ignore_errors=True)
+            os.rename(state, previous)
+        os.rename(new, state)
+
+    def restore(self):
+        """Puts model, optimizer and callbacks into the latest state that is whole.
+
+        Raises:
+            ValueError: there is no state, or it is one of another run.
+            CorruptedError: all states are damaged.
+        """
+        folders = [self.folder / name for name in (NEXT, STATE, PREVIOUS)]
+        folders = [folder for folder in folders if holds_folder(folder)]
+        if not folders:
+            raise ValueError(
+                f"There is nothing to continue: {self.folder / STATE} does not exist. Start the "
+                "run without resuming, or check its name and folder."
+            )
+        for place, folder in enumerate(folders):
+            try:
+                extra, arrays = restore_training_state(folder, self.model, check=self._check)
+                break
+            except CorruptedError as error:
+                if place == len(folders) - 1:
+                    raise
+                self.say(f"{error} Continuing from the state before it.")
+                # So that the next save does not push out the whole one for it.
+                shutil.rmtree(folder, ignore_errors=True)
+        for leftover in self.folder.glob(".*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        self.epoch, self.batch, self.done = extra["epoch"], extra["batch"], extra["done"]
+        self.logs = extra["logs"]
+        self.metrics = [arrays[key] for key in sorted(arrays) if key.startswith("metrics/")]
+        for name, callback in self._named("set_run_state"):
+            if name in extra["callbacks"]:
+                callback.set_run_state(extra["callbacks"][name])
+        for name, callback in self._named("run_variables"):
+            for key, variable in callback.run_variables().items():
+                variable.assign(np.array(arrays[f"{name}/{key}"]))
+
+    def _check(self, extra):
+        refuse_drift(extra["identity"], self.identity, self.folder.parent)
+
+    def _named(self, method):
+        """Callbacks that have a method, under names that do not change between processes."""
+        counts = {}
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            counts[kind] = counts.get(kind, 0) + 1
+            if hasattr(callback, method):
+                yield (kind if counts[kind] == 1 else f"{kind}_{counts[kind]}"), callback
