@@ -137,7 +137,7 @@ class PipelineFeed:
         self.training_model = self.evaluation_model = model
 
     def training_batches(self, start_epoch=0, start_batch=0):
-        from keras_resnet.data.pipelines import make_batches
+        from keras_resnet.data.batches import make_batches
 
         return make_batches(
             self._train,
@@ -148,7 +148,7 @@ class PipelineFeed:
         )
 
     def evaluation_batches(self):
-        from keras_resnet.data.pipelines import make_batches
+        from keras_resnet.data.batches import make_batches
 
         return make_batches(self._val, self._evaluation_config, training=False)
 

@@ -1,7 +1,8 @@
 """Accuracy and loss of a classifier, summed in NumPy over batches."""
 
-import keras
 import numpy as np
+
+from keras_resnet.data.batches import numpy_batches
 
 
 def evaluate_logits(model, batches):
@@ -9,7 +10,7 @@ def evaluate_logits(model, batches):
 
     Args:
         model: `keras.Model`, built.
-        batches: sequence or iterable of `(x, y)`, once through the data; int labels `y` `(B,)`,
+        batches: what `make_batches` returns outside training: `(x, y)`, int labels `y` `(B,)`,
             -1 for rows that only fill the batch.
 
     Returns:
@@ -22,11 +23,8 @@ def evaluate_logits(model, batches):
     ```
     """
     loss, first, fifth, count = 0.0, 0, 0, 0
-    steps = getattr(batches, "steps_per_epoch", None)
-    source = (batches[i] for i in range(steps)) if hasattr(batches, "__getitem__") else batches
-    for x, y in source:
+    for x, labels in numpy_batches(batches):
         logits = np.asarray(model.predict_on_batch(x), "float64")
-        labels = np.asarray(keras.ops.convert_to_numpy(y))
         logits, labels = logits[labels >= 0], labels[labels >= 0]
         if not len(labels):
             continue
