@@ -1,24 +1,19 @@
 """Builds a detector from its configuration."""
 
-import keras_resnet
 from detection.anchors import AnchorGenerator
+from detection.backbones import build_body
+from detection.box_losses import BoxLoss
+from detection.box_predictor import BoxPredictor
 from detection.faster_rcnn import FasterRCNN
-from detection.fpn import FeaturePyramid
+from detection.poolers import RoIPooler
+from detection.region_sampling import RegionSampling
 from detection.roi_heads import RoIHeads
 from detection.rpn import RegionProposalNetwork
-
-
-_ANCHOR_KEYS = {
-    "anchor_sizes",
-    "aspect_ratios",
-    "anchor_offset",
-    "anchor_rounded",
-    "anchor_fit_strides",
-}
+from detection.selection import DetectionSelection
 
 
 def build_model(config, categories, preprocessing=None, seed=0):
-    """Builds a Faster R-CNN with a feature pyramid.
+    """Builds a Faster R-CNN.
 
     Args:
         config: a `detection.config.ModelConfig`.
@@ -36,45 +31,12 @@ def build_model(config, categories, preprocessing=None, seed=0):
     model = detection.build_model(config.model, [{"id": 1, "name": "cat"}])
     ```
     """
-    backbone_config = config.backbone
-    backbone = build_backbone(backbone_config)
-    if backbone_config.freeze is not None:
-        keras_resnet.freeze(backbone, up_to=backbone_config.freeze, norms=False)
-    levels = backbone_config.levels
-    first = int(levels[0][1:])
-    features = keras_resnet.feature_extractor(backbone, levels)
-    size = 1024
-    shapes = features.compute_output_shape((1, size, size, 3))
-    strides = tuple(size // shapes[level][1] for level in levels)
-    rpn = config.rpn
-    if len(rpn.anchor_sizes) != len(levels) + 1:
-        raise ValueError(
-            "`model.rpn.anchor_sizes` needs one entry for each pyramid level: "
-            f"{len(levels)} of the backbone and one pooled. Received: {rpn.anchor_sizes}"
-        )
-    anchors = AnchorGenerator(
-        sizes=rpn.anchor_sizes,
-        aspect_ratios=rpn.aspect_ratios,
-        strides=(*strides, 2 * strides[-1]),
-        offset=rpn.anchor_offset,
-        rounded=rpn.anchor_rounded,
-        fit_strides=rpn.anchor_fit_strides,
-    )
+    body = build_body(config)
     return FasterRCNN(
-        backbone=features,
-        neck=FeaturePyramid(levels, config.fpn_filters, config.fpn_norm, name="fpn"),
-        rpn=RegionProposalNetwork(
-            anchors,
-            name="rpn",
-            **rpn.model_dump(exclude=_ANCHOR_KEYS),
-        ),
-        roi_heads=RoIHeads(
-            num_classes=len(categories),
-            strides=strides,
-            min_level=first,
-            name="roi_heads",
-            **config.roi_heads.model_dump(),
-        ),
+        backbone=body.backbone,
+        neck=body.neck,
+        rpn=_build_rpn(config.rpn, body),
+        roi_heads=_build_roi_heads(config.roi_heads, body, len(categories)),
         categories=categories,
         pixel_mean=config.pixel_mean,
         pixel_std=config.pixel_std,
@@ -85,25 +47,59 @@ def build_model(config, categories, preprocessing=None, seed=0):
     )
 
 
-def build_backbone(config):
-    """The classification backbone of a `BackboneConfig`, without its top."""
-    shared = {
-        "include_top": False,
-        "input_shape": (None, None, 3),
-        "stride_in": config.stride_in,
-        "norm": config.norm
-        if config.norm_epsilon is None
-        else {"kind": config.norm, "epsilon": config.norm_epsilon},
-        "stem": config.stem if isinstance(config.stem, str) else config.stem.model_dump(),
-        "zero_init_residual": config.zero_init_residual,
+def _build_rpn(config, body):
+    if len(config.anchor_sizes) != len(body.anchor_strides):
+        raise ValueError(
+            "`model.rpn.anchor_sizes` needs one entry for each level of the anchors, which have "
+            f"{', '.join(map(str, body.anchor_strides))} pixels between them. "
+            f"Received: {config.anchor_sizes}"
+        )
+    anchors = AnchorGenerator(
+        sizes=config.anchor_sizes,
+        aspect_ratios=config.aspect_ratios,
+        strides=body.anchor_strides,
+        offset=config.anchor_offset,
+    )
+    options = config.model_dump(exclude={"anchor_sizes", "aspect_ratios", "anchor_offset"})
+    return RegionProposalNetwork(anchors, name="rpn", **options)
+
+
+def _build_roi_heads(config, body, num_classes):
+    parts = {
+        "pooler": RoIPooler(
+            strides=body.strides,
+            size=config.pool_size,
+            sampling_ratio=config.sampling_ratio,
+            aligned=config.aligned,
+            canonical_size=config.canonical_size,
+            canonical_level=config.canonical_level,
+            min_level=body.first_level,
+            level_epsilon=config.level_epsilon,
+        ),
+        "selection": DetectionSelection(
+            score_threshold=config.score_threshold,
+            nms_threshold=config.nms_threshold,
+            max_detections=config.max_detections,
+            min_size=config.min_size,
+            soft_nms=config.soft_nms and config.soft_nms.model_dump(),
+        ),
+        "sampling": RegionSampling(
+            config.samples, config.positive_fraction, config.positive_iou
+        ),
     }
-    if config.depth is not None:
-        factory = getattr(keras_resnet, f"ResNet{config.depth}")
-        return factory(weights=config.weights, **shared)
-    return keras_resnet.ResNet(
-        stage_blocks=config.stage_blocks,
-        block=config.block,
-        width=config.width,
-        name="resnet",
-        **shared,
+
+    def predictor(name, box_weights):
+        return BoxPredictor(
+            num_classes,
+            box_weights,
+            config.class_agnostic,
+            BoxLoss(config.box_loss, config.beta, config.box_loss_weight),
+            name=name,
+        )
+
+    return RoIHeads(
+        box_head=body.box_heads("box_head"),
+        predictor=predictor("predictor", config.box_weights),
+        name="roi_heads",
+        **parts,
     )
