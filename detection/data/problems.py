@@ -1,5 +1,9 @@
 """What is wrong with a data set, collected by kind."""
 
+from keras_resnet.data.errors import DataError
+
+__all__ = ["DataError", "Problems"]
+
 _KINDS = {
     "zero_area": "boxes of zero width or height, skipped",
     "negative_size": "boxes of negative width or height, skipped",
@@ -16,10 +20,6 @@ _KINDS = {
     "missing_annotation": "images without their annotation file",
     "malformed_annotation": "annotation files that cannot be read",
 }
-
-
-class DataError(ValueError):
-    """A data set that cannot be used as it is; the message lists what was found."""
 
 
 class Problems:

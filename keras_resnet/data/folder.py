@@ -1,0 +1,151 @@
+"""Images in one folder for each class."""
+
+import concurrent.futures
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_resnet.data.dataset import ImageDataset
+from keras_resnet.data.errors import DataError
+from keras_resnet.data.images import decode_image, image_size, read_bytes, reason
+
+_NAMED = 10  # Places listed in a message.
+
+
+def load_folder(
+    root, split=None, class_names=None, verify="header", max_bad_images=0, allow_empty=False
+):
+    """Reads a folder that has a folder of images for each class.
+
+    Images may lie in deeper folders of their class. Hidden files and folders, and files whose
+    name ends as no image's (`.txt`), are ignored. Images are decoded when they are needed, by
+    Pillow: every format and mode, turned as the EXIF orientation says.
+
+    Args:
+        root: path of the folder.
+        split: name of the folder in `root` that holds the classes, such as `"train"`, or None
+            where `root` holds them.
+        class_names: sequence of str, the folders in the order of the labels; others are ignored.
+            By default all folders, sorted. Give those of the training data for other splits.
+        verify: `"header"` opens each image and reads its size, `"decode"` decodes it, and None
+            trusts the names; what does not decode is then found in training.
+        max_bad_images: int, how many unreadable images to leave out before refusing.
+        allow_empty: bool, whether a class may have no images.
+
+    Returns:
+        An `ImageDataset`, its images sorted by class and path. It has the attribute `left_out`,
+        the paths of the unreadable images.
+
+    Raises:
+        DataError: no such folder, no classes, classes without images, unreadable images; the
+            message names them.
+
+    Example:
+    >>> import pathlib
+    >>> from PIL import Image
+    >>> for name in ("cat", "dog"):
+    ...     pathlib.Path("pets", name).mkdir(parents=True)
+    ...     Image.new("RGB", (8, 6)).save(f"pets/{name}/1.png")
+    >>> data = load_folder("pets")
+    >>> data.class_names, data.labels.tolist(), data.read(0).shape
+    (('cat', 'dog'), [0, 1], (6, 8, 3))
+    """
+    if verify not in ("header", "decode", None):
+        raise ValueError(
+            f"`verify` must be 'header', 'decode' or None. Received: verify={verify!r}"
+        )
+    folder = Path(root) / split if split else Path(root)
+    present = _folders(folder)
+    names = present if class_names is None else list(class_names)
+    missing = [name for name in names if name not in present]
+    if missing and not allow_empty:
+        raise DataError(f"{folder} has no folder for {_list(missing)}.")
+    _refuse_splits(folder, present, class_names)
+    endings = set(Image.registered_extensions())
+    paths = [_images(folder / name, endings) if name in present else [] for name in names]
+    empty = [f"{folder / name}" for name, found in zip(names, paths) if not found]
+    if empty and not allow_empty:
+        raise DataError(f"There are no images in {_list(empty)}.")
+    labels = np.repeat(np.arange(len(names)), [len(found) for found in paths])
+    paths = [path for found in paths for path in found]
+    bad = _unreadable(paths, verify) if verify else {}
+    if len(bad) > max_bad_images:
+        lines = [f"  - {paths[i]}: {why}" for i, why in list(bad.items())[:_NAMED]]
+        lines += [f"  - and {len(bad) - _NAMED} more"] if len(bad) > _NAMED else []
+        raise DataError(
+            f"{folder}: {len(bad)} images cannot be read, {max_bad_images} allowed "
+            "(`max_bad_images`).\n" + "\n".join(lines)
+        )
+    good = [i for i in range(len(paths)) if i not in bad]
+    left_out = [paths[i] for i in bad]
+    labels, paths = labels[good], [paths[i] for i in good]
+    emptied = sorted({names[label] for label in set(range(len(names))) - set(labels.tolist())})
+    if emptied and not allow_empty:
+        raise DataError(f"{folder}: all images of {_list(emptied)} are unreadable.")
+
+    def read(index):
+        return decode_image(read_bytes(paths[index]), paths[index])
+
+    dataset = ImageDataset(str(folder), names, labels, read=read, where=paths.__getitem__)
+    dataset.left_out = left_out
+    return dataset
+
+
+def _folders(folder):
+    """Sorted names of the folders in a folder."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {str(folder)!r}.")
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    if not names:
+        raise DataError(f"{folder} has no folders; it must have one for each class.")
+    return names
+
+
+def _refuse_splits(folder, present, class_names):
+    if class_names is None and "train" in present and {"val", "valid", "test"} & set(present):
+        raise DataError(
+            f"{folder} holds {_list(present)}: pass `split='train'` to read one of them, or "
+            "`class_names` if these are the classes."
+        )
+
+
+def _images(folder, endings):
+    """Sorted paths of the images in a folder and the folders in it."""
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            ending = os.path.splitext(name)[1].lower()
+            # Some data sets name images without an ending.
+            if not name.startswith(".") and (not ending or ending in endings):
+                found.append(os.path.join(parent, name))
+    return found
+
+
+def _unreadable(paths, verify):
+    """Dict from position to what is wrong with an image."""
+
+    def check(path):
+        try:
+            if verify == "decode":
+                decode_image(read_bytes(path), path)
+            else:
+                with open(path, "rb") as file:
+                    image_size(file)
+        except DataError as error:
+            return str(error)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return reason(error)
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = enumerate(pool.map(check, paths, chunksize=64))
+        return {position: why for position, why in found if why is not None}
+
+
+def _list(names):
+    shown = ", ".join(map(str, names[:_NAMED]))
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

@@ -1,0 +1,125 @@
+"""Folders of images, and what is wrong with them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnet.data.errors import DataError
+from keras_resnet.data.folder import load_folder
+from tests.keras_resnet.data.helpers import smooth_image, write_folder
+
+
+def test_labels_follow_the_sorted_names(tmp_path):
+    write_folder(tmp_path, {"zebra": 2, "Ant": 1, "cat": 3})
+    data = load_folder(tmp_path)
+    assert data.class_names == ("Ant", "cat", "zebra")
+    assert data.labels.tolist() == [0, 1, 1, 1, 2, 2]
+    np.testing.assert_array_equal(data.read(0), smooth_image((30, 40), seed=100))
+    np.testing.assert_array_equal(data.read(5), smooth_image((30, 40), seed=1))
+    assert data.where(5) == str(tmp_path / "zebra" / "1.png")
+
+
+def test_class_names_choose_and_order_the_folders(tmp_path):
+    write_folder(tmp_path, {"a": 1, "b": 2, "c": 3})
+    data = load_folder(tmp_path, class_names=["c", "a"])
+    assert data.class_names == ("c", "a") and data.labels.tolist() == [0, 0, 0, 1]
+    with pytest.raises(DataError, match="no folder for d"):
+        load_folder(tmp_path, class_names=["a", "d"])
+    data = load_folder(tmp_path, class_names=["d", "a"], allow_empty=True)
+    assert data.labels.tolist() == [1]
+
+
+def test_splits(tmp_path):
+    write_folder(tmp_path / "train", {"a": 2, "b": 1})
+    write_folder(tmp_path / "val", {"a": 1, "b": 1})
+    assert len(load_folder(tmp_path, "train")) == 3
+    assert len(load_folder(tmp_path, "val")) == 2
+    with pytest.raises(DataError, match="holds train, val: pass `split='train'`"):
+        load_folder(tmp_path)
+    assert len(load_folder(tmp_path, class_names=["train", "val"])) == 5
+    with pytest.raises(DataError, match=r"There is no folder .*test"):
+        load_folder(tmp_path, "test")
+
+
+def test_hidden_files_and_other_files_are_ignored(tmp_path):
+    write_folder(tmp_path, {"a": 1, ".cache": 1})
+    (tmp_path / "a" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "a" / "._0.png").write_bytes(b"x")
+    (tmp_path / "a" / "boxes.txt").write_text("1 2 3 4")
+    (tmp_path / "readme.md").write_text("x")
+    Image.fromarray(smooth_image((8, 8))).save(tmp_path / "a" / "UPPER.JPEG")
+    Image.fromarray(smooth_image((8, 8))).save(tmp_path / "a" / "no_ending", "PNG")
+    write_folder(tmp_path / "a", {"deeper": 1})
+    data = load_folder(tmp_path)
+    assert data.class_names == ("a",)
+    names = [data.where(i).removeprefix(str(tmp_path)) for i in range(len(data))]
+    assert names == ["/a/0.png", "/a/UPPER.JPEG", "/a/no_ending", "/a/deeper/0.png"]
+
+
+def test_empty_classes_are_refused_by_name(tmp_path):
+    write_folder(tmp_path, {"a": 1, "b": 0, "c": 0})
+    with pytest.raises(DataError, match=r"no images in .*b, .*c\."):
+        load_folder(tmp_path)
+    assert load_folder(tmp_path, allow_empty=True).class_names == ("a", "b", "c")
+    with pytest.raises(DataError, match="has no folders"):
+        load_folder(tmp_path / "b")
+
+
+def test_unreadable_images_are_named_at_once_or_left_out(tmp_path):
+    write_folder(tmp_path, {"a": 3, "b": 2})
+    (tmp_path / "a" / "1.png").write_bytes(b"no image")
+    (tmp_path / "b" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load_folder(tmp_path)
+    message = str(caught.value)
+    assert "2 images cannot be read, 0 allowed" in message
+    assert f"{tmp_path}/a/1.png: it is in no image format" in message
+    assert f"{tmp_path}/b/0.png" in message
+    with pytest.raises(DataError, match="2 images cannot be read, 1 allowed"):
+        load_folder(tmp_path, max_bad_images=1)
+    data = load_folder(tmp_path, max_bad_images=2)
+    assert data.labels.tolist() == [0, 0, 1]
+    assert data.left_out == [str(tmp_path / "a" / "1.png"), str(tmp_path / "b" / "0.png")]
+    np.testing.assert_array_equal(data.read(1), smooth_image((30, 40), seed=2))
+    (tmp_path / "b" / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match="all images of b are unreadable"):
+        load_folder(tmp_path, max_bad_images=3)
+
+
+def test_what_only_decoding_finds(tmp_path):
+    write_folder(tmp_path, {"a": 2})
+    path = tmp_path / "a" / "1.png"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    data = load_folder(tmp_path)
+    with pytest.raises(DataError, match=r"1\.png does not decode"):
+        data.read(1)
+    with pytest.raises(DataError, match="1 images cannot be read"):
+        load_folder(tmp_path, verify="decode")
+    with pytest.raises(ValueError, match="Received: verify='all'"):
+        load_folder(tmp_path, verify="all")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16"])
+def test_every_mode_is_read_as_rgb(tmp_path, mode):
+    (tmp_path / "a").mkdir()
+    pixels = smooth_image((6, 9))
+    if mode == "I;16":
+        grey = np.arange(54, dtype="uint16").reshape(6, 9) * 1200
+        picture = Image.fromarray(grey)
+        expected = np.repeat(np.rint(grey / 257).astype("uint8")[..., None], 3, axis=2)
+    else:
+        picture = Image.fromarray(pixels).convert(mode)
+        expected = np.asarray(picture.convert("RGB"))
+    picture.save(tmp_path / "a" / ("1.tif" if mode == "CMYK" else "1.png"))
+    np.testing.assert_array_equal(load_folder(tmp_path).read(0), expected)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    (tmp_path / "a").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = smooth_image((6, 9))
+    Image.fromarray(pixels).save(tmp_path / "a" / "1.png", exif=exif)
+    # 6: to be turned by 90 degrees clockwise.
+    np.testing.assert_array_equal(load_folder(tmp_path).read(0), np.rot90(pixels, -1))
