@@ -32,7 +32,7 @@ def from_arrays(images, labels, class_names=None, name="arrays"):
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if class_names is None:
-        top = int(labels.max(initial=-1)) if np.issubdtype(labels.dtype, np.number) else -1
+        top = int(labels.max(initial=0)) if np.issubdtype(labels.dtype, np.number) else -1
         class_names = [str(i) for i in range(top + 1)]
     return ImageDataset(name, class_names, labels, images=images)
 
@@ -75,7 +75,7 @@ def load_npz(path, split, class_names=None):
                 )
             images, labels = (arrays[key] for key in wanted)
             if class_names is None:
-                top = max(int(arrays[k].max(initial=-1)) for k in found if k.startswith("y_"))
+                top = max(int(arrays[k].max(initial=0)) for k in found if k.startswith("y_"))
                 class_names = [str(i) for i in range(top + 1)]
     except (zipfile.BadZipFile, EOFError, OSError, AttributeError) as error:
         raise ValueError(f"{path} is not a readable .npz file: {error}") from None

@@ -23,7 +23,6 @@ from keras_resnet.training.classifier_model import build_classifier, save_classi
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
 from keras_resnet.training.divergence import NaNStop
-from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
 from keras_resnet.training.loop import fit
 from keras_resnet.training.plateau import Plateau
@@ -101,7 +100,7 @@ def train_classifier(config, say=print, callbacks=()):
     folder = new_run_folder(config.run.project, config.run.name, exist_ok=config.run.resume)
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     say(
-        f"{model.count_params():,} parameters, {steps} steps of "
+        f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
         f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
     )
 
@@ -231,7 +230,6 @@ def _callbacks(config, model, feed, train, folder, say):
             folder / "weights",
             save=lambda path: save_classifier(model, path),
             monitor="val_accuracy",
-            resume=config.run.resume,
         ),
         CSVResults(folder / "results.csv"),
         ProgressLogger(
@@ -241,6 +239,8 @@ def _callbacks(config, model, feed, train, folder, say):
         ),
     ]
     if config.train.ema is not None:
+        from keras_resnet.training.ema import EMA
+
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
     if config.train.schedule == "plateau":
         callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
