@@ -59,8 +59,11 @@ def _build_rpn(config, body):
         aspect_ratios=config.aspect_ratios,
         strides=body.anchor_strides,
         offset=config.anchor_offset,
+        rounded=config.anchor_rounded,
+        fit_strides=config.anchor_fit_strides,
     )
-    options = config.model_dump(exclude={"anchor_sizes", "aspect_ratios", "anchor_offset"})
+    of_anchors = {name for name in type(config).model_fields if name.startswith("anchor_")}
+    options = config.model_dump(exclude={"aspect_ratios", *of_anchors})
     return RegionProposalNetwork(anchors, name="rpn", **options)
 
 
@@ -83,9 +86,7 @@ def _build_roi_heads(config, body, num_classes):
             min_size=config.min_size,
             soft_nms=config.soft_nms and config.soft_nms.model_dump(),
         ),
-        "sampling": RegionSampling(
-            config.samples, config.positive_fraction, config.positive_iou
-        ),
+        "sampling": RegionSampling(config.samples, config.positive_fraction, config.positive_iou),
     }
 
     def predictor(name, box_weights):

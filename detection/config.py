@@ -5,114 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from detection.data import DataPipelineConfig
-from detection.pixels import PIXEL_MEAN, PIXEL_STD
+from detection.model_config import BackboneConfig, ModelConfig
 from keras_resnet.training import config as training_config
 from keras_resnet.training.config import StrictModel
 
+__all__ = ["BackboneConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig", "load_config"]
+
 _Share = Annotated[float, Field(ge=0, le=1)]
-_NotNegative = Annotated[float, Field(ge=0)]
-
-
-class StemConfig(StrictModel):
-    """A stem of one's own: convolution, norm, ReLU and, if asked, a 3x3 max-pool of stride 2."""
-
-    kernel_size: PositiveInt = 3
-    stride: PositiveInt = 2
-    pool: bool = True
-
-
-class BackboneConfig(StrictModel):
-    """A `keras_resnet` backbone: a published depth, or stages of your own."""
-
-    depth: Literal[18, 34, 50, 101, 152] | None = None
-    stage_blocks: tuple[PositiveInt, ...] | None = None
-    block: Literal["basic", "bottleneck"] = "basic"
-    width: PositiveInt = 64
-    stem: Literal["imagenet", "3x3"] | StemConfig = "imagenet"
-    stride_in: Literal["3x3", "1x1"] = "3x3"
-    norm: Literal["batch", "frozen", "group"] = "batch"
-    norm_epsilon: _NotNegative | None = Field(
-        None, description="added to the variance of the norms; null for their default"
-    )
-    zero_init_residual: bool = True
-    weights: str | None = None
-    freeze: str | None = Field(None, description="last stage to freeze: stem, C2, C3, ...")
-    levels: tuple[str, ...] = ("C2", "C3", "C4", "C5")
-
-    @model_validator(mode="after")
-    def _one_architecture(self):
-        if (self.depth is None) == (self.stage_blocks is None):
-            raise ValueError("give either `depth` or `stage_blocks`")
-        if self.depth is not None and (self.width != 64 or self.block != "basic"):
-            raise ValueError("`width` and `block` go with `stage_blocks`; `depth` fixes them")
-        if self.weights is not None and self.depth is None:
-            raise ValueError("`weights` are published for a `depth` only")
-        numbers = [int(name[1:]) for name in self.levels if name[:1] == "C" and name[1:].isdigit()]
-        if not numbers or numbers != list(range(numbers[0], numbers[0] + len(self.levels))):
-            raise ValueError(
-                "`levels` must be consecutive stages, finest first, such as [C2, C3, C4]; the "
-                "pyramid adds each level to the next finer one"
-            )
-        return self
-
-
-class RPNConfig(StrictModel):
-    """Arguments of `RegionProposalNetwork`."""
-
-    anchor_sizes: tuple[tuple[PositiveFloat, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    aspect_ratios: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
-    anchor_offset: float = 0.0
-    anchor_rounded: bool = Field(False, description="half sides in whole pixels")
-    anchor_fit_strides: bool = Field(
-        False, description="spacing of the anchors by the image's side, see AnchorGenerator"
-    )
-    conv_depth: PositiveInt = 1
-    filters: PositiveInt | None = None
-    pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
-    post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
-    nms_threshold: _Share = 0.7
-    min_size: _NotNegative = 0.0
-    positive_iou: _Share = 0.7
-    negative_iou: _Share = 0.3
-    samples: PositiveInt = 256
-    positive_fraction: _Share = 0.5
-    beta: _NotNegative = 0.0
-    normalize_by: Literal["fixed", "sampled"] = "fixed"
-
-
-class RoIHeadsConfig(StrictModel):
-    """Arguments of `RoIHeads`."""
-
-    hidden: tuple[PositiveInt, ...] = (1024, 1024)
-    pool_size: PositiveInt = 7
-    sampling_ratio: PositiveInt = 2
-    canonical_size: PositiveFloat = 224
-    canonical_level: PositiveInt = 4
-    samples: PositiveInt = 512
-    positive_fraction: _Share = 0.25
-    positive_iou: _Share = 0.5
-    box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
-    beta: _NotNegative = 0.0
-    score_threshold: _Share = 0.05
-    nms_threshold: _Share = 0.5
-    max_detections: PositiveInt = 100
-
-
-class ModelConfig(StrictModel):
-    """Everything that makes a `FasterRCNN`, but for the classes."""
-
-    backbone: BackboneConfig
-    fpn_filters: PositiveInt = 256
-    fpn_norm: Literal["batch", "sync_batch", "frozen", "group"] | None = None
-    rpn: RPNConfig = RPNConfig()
-    roi_heads: RoIHeadsConfig = RoIHeadsConfig()
-    pixel_mean: tuple[float, float, float] = PIXEL_MEAN
-    pixel_std: tuple[float, float, float] = PIXEL_STD
-
-    def without_weights(self):
-        """The same architecture, to be filled from somewhere else."""
-        backbone = self.backbone.model_copy(update={"weights": None})
-        return self.model_copy(update={"backbone": backbone})
 
 
 class SplitConfig(StrictModel):

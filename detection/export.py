@@ -143,9 +143,9 @@ def describe(model):
         "categories": [dict(category) for category in model.categories],
         "class_names": list(model.class_names),
         "preprocessing": dict(model.preprocessing),
-        "max_detections": model.roi_heads.max_detections,
-        "score_threshold": model.roi_heads.score_threshold,
-        "nms_threshold": model.roi_heads.nms_threshold,
+        "max_detections": model.roi_heads.selection.max_detections,
+        "score_threshold": model.roi_heads.selection.score_threshold,
+        "nms_threshold": model.roi_heads.selection.nms_threshold,
         "signatures": {
             "serving_default": {
                 "image_bytes": "string [B]: JPEG or PNG files of any sizes; "

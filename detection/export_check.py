@@ -64,10 +64,12 @@ def check_export(model, folder, samples):
         outputs = signatures["serve_images"](images=tf.constant(image[None]))
         served.append(("serve_images", i, {k: v[0].numpy() for k, v in outputs.items()}))
 
-    heads = model.roi_heads
+    selection = model.roi_heads.selection
     worst = np.zeros(2)
     for signature, index, outputs in served:
-        difference = compare(expected[index], outputs, heads.score_threshold, heads.max_detections)
+        difference = compare(
+            expected[index], outputs, selection.score_threshold, selection.max_detections
+        )
         worst = np.maximum(worst, difference)
         if difference[0] > MAX_BOX_DIFFERENCE or difference[1] > MAX_SCORE_DIFFERENCE:
             raise ValueError(

@@ -15,7 +15,7 @@ def serve_bytes(model, image_bytes):
     Returns:
         dict of tensors as `export_saved_model` describes.
     """
-    count = model.roi_heads.max_detections
+    count = model.roi_heads.selection.max_detections
     signature = {
         "boxes": tf.TensorSpec([count, 4], tf.float32),
         "scores": tf.TensorSpec([count], tf.float32),

@@ -16,13 +16,17 @@ from PIL import Image, ImageOps
 import keras_resnet
 from detection import export, saving
 from detection.anchors import AnchorGenerator
+from detection.box_heads import ConvFCHead
+from detection.box_predictor import BoxPredictor
 from detection.export import export_saved_model
 from detection.export_check import compare
 from detection.faster_rcnn import FasterRCNN
 from detection.fpn import FeaturePyramid
+from detection.poolers import RoIPooler
 from detection.predict import Detections
 from detection.roi_heads import RoIHeads
 from detection.rpn import RegionProposalNetwork
+from detection.selection import DetectionSelection
 
 pytestmark = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="SavedModels are written by TensorFlow"
@@ -81,12 +85,10 @@ def make_model():
         FeaturePyramid(("C2", "C3", "C4"), 16, name="fpn"),
         RegionProposalNetwork(anchors, pre_nms=(200, 100), post_nms=(100, 50), name="rpn"),
         RoIHeads(
-            3,
-            strides=(4, 8, 16),
-            hidden=(32,),
-            canonical_size=56,
-            score_threshold=0.4,
-            max_detections=20,
+            RoIPooler((4, 8, 16), canonical_size=56),
+            ConvFCHead(hidden=(32,)),
+            BoxPredictor(3),
+            selection=DetectionSelection(score_threshold=0.4, max_detections=20),
             name="roi_heads",
         ),
         categories=CATEGORIES,

@@ -82,16 +82,16 @@ def test_trains_by_fit_in_every_precision_and_jitted(policy, jit):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_coordinates_and_logits_stay_float32_under_mixed_precision(policy, monkeypatch):
-    from detection import roi_heads
+    from detection import poolers
 
     keras.config.set_dtype_policy(policy)
     try:
         model = small_model()
     finally:
         keras.config.set_dtype_policy("float32")
-    seen, align = [], roi_heads.multilevel_roi_align
+    seen, align = [], poolers.multilevel_roi_align
     monkeypatch.setattr(
-        roi_heads,
+        poolers,
         "multilevel_roi_align",
         lambda features, boxes, *args, **kw: (
             seen.append((features, boxes)) or align(features, boxes, *args, **kw)

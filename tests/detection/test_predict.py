@@ -19,7 +19,7 @@ from tests.detection.small_model import CATEGORIES, rectangles
 def model(tiny_run):
     """The trained model, keeping weak detections so that there is more to compare."""
     model = detection.load(tiny_run.folder)
-    model.roi_heads.score_threshold = 0.003
+    model.roi_heads.selection.score_threshold = 0.003
     return model
 
 

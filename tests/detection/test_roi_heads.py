@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from keras import ops
 
+from detection.box_heads import ConvFCHead
+from detection.box_losses import BoxLoss
+from detection.box_predictor import BoxPredictor
+from detection.poolers import RoIPooler
+from detection.region_sampling import RegionSampling
+from detection.roi_align import multilevel_roi_align
 from detection.roi_heads import RoIHeads
+from detection.selection import DetectionSelection
 from tests.detection.test_rpn import iou, suppress
 
 SIZES = np.array([[60, 64], [40, 50]], "int32")
@@ -15,8 +22,8 @@ def random_boxes(rng, *shape):
     return np.concatenate([corner, corner + rng.uniform(4, 25, (*shape, 2))], -1).astype("float32")
 
 
-def make_heads(**options):
-    return RoIHeads(num_classes=3, strides=(4, 8), hidden=(8,), **options)
+def as_numpy(outputs):
+    return {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
 
 
 def test_sampling_labels_and_targets():
@@ -28,12 +35,9 @@ def test_sampling_labels_and_targets():
         "classes": np.array([[2, 0, -1, -1], [1, 1, 2, 0]], "int32"),
         "is_crowd": np.zeros((2, 4), bool),
     }
-    heads = make_heads(samples=24, positive_fraction=0.25)
     noise = rng.random((2, 34)).astype("float32")
-    samples = {
-        name: ops.convert_to_numpy(value)
-        for name, value in heads.sample_proposals(proposals, valid, y, noise).items()
-    }
+    sampling = RegionSampling(samples=24, positive_fraction=0.25)
+    samples = as_numpy(sampling(proposals, valid, y, noise, background=3))
     for image in range(2):
         real = y["classes"][image] >= 0
         truth, classes = y["boxes"][image][real], y["classes"][image][real]
@@ -47,37 +51,32 @@ def test_sampling_labels_and_targets():
         assert samples["valid"][image].sum() == min(foreground, 6) + min(
             background, 24 - min(foreground, 6)
         )
-        for box, label, target, positive, used in zip(
-            *(samples[k][image] for k in ("boxes", "classes", "targets", "positive", "valid"))
-        ):
+        names = ("boxes", "classes", "ground_truth", "positive", "valid")
+        for box, label, target, positive, used in zip(*(samples[k][image] for k in names)):
             if not used:
                 continue
             own = np.array([iou(box, t) for t in truth])
             assert positive == (own.max() >= 0.5)
             assert label == (classes[own.argmax()] if positive else 3)
-            if positive:
-                best, size = truth[own.argmax()], box[2:] - box[:2]
-                centre = (best[:2] + best[2:] - box[:2] - box[2:]) / 2
-                expected = np.concatenate(
-                    [10 * centre / size, 5 * np.log((best[2:] - best[:2]) / size)]
-                )
-                np.testing.assert_allclose(target, expected, atol=1e-3)
-            else:
-                assert (target == 0).all()
+            np.testing.assert_array_equal(target, truth[own.argmax()] if positive else box)
 
 
-def test_losses_are_those_of_the_naive_loop():
+@pytest.mark.parametrize("class_agnostic", [False, True])
+@pytest.mark.parametrize("beta, weight", [(0.0, 1.0), (1.0, 2.5)])
+def test_losses_are_those_of_the_naive_loop(class_agnostic, beta, weight):
     rng = np.random.default_rng(1)
     logits = rng.standard_normal((2, 8, 4)).astype("float32")
-    deltas = rng.standard_normal((2, 8, 3, 4)).astype("float32")
+    deltas = rng.standard_normal((2, 8, 1 if class_agnostic else 3, 4)).astype("float32")
     samples = {
         "classes": np.array([[0, 2, 3, 3, 3, 3, 3, 3], [1, 3, 3, 3, 3, 3, 3, 3]], "int32"),
         "positive": np.arange(8) < np.array([[2], [1]]),
         "valid": np.arange(8) < np.array([[8], [5]]),
-        "targets": rng.standard_normal((2, 8, 4)).astype("float32"),
+        "boxes": random_boxes(rng, 2, 8),
+        "ground_truth": random_boxes(rng, 2, 8),
     }
-    heads = make_heads(samples=8, positive_fraction=0.5)
-    found = heads.compute_losses(logits, deltas, samples)
+    loss = BoxLoss(beta=beta, weight=weight)
+    predictor = BoxPredictor(3, class_agnostic=class_agnostic, box_loss=loss)
+    found = predictor.compute_losses(logits, deltas, samples)
     entropy, distance = 0.0, 0.0
     for i in range(2):
         for j in range(8):
@@ -86,22 +85,30 @@ def test_losses_are_those_of_the_naive_loop():
                 exponents = np.exp(logits[i, j].astype("float64"))
                 entropy -= np.log(exponents[label] / exponents.sum())
             if samples["positive"][i, j]:
-                distance += abs(deltas[i, j, label] - samples["targets"][i, j]).sum()
+                box, truth = samples["boxes"][i, j], samples["ground_truth"][i, j]
+                size, centre = box[2:] - box[:2], (truth[:2] + truth[2:] - box[:2] - box[2:]) / 2
+                target = np.concatenate(
+                    [10 * centre / size, 5 * np.log((truth[2:] - truth[:2]) / size)]
+                )
+                for d in abs(deltas[i, j, 0 if class_agnostic else label] - target):
+                    distance += 0.5 * d * d / beta if d < beta else d - 0.5 * beta
     assert float(found["classification_loss"]) == pytest.approx(entropy / 13, rel=1e-5)
-    assert float(found["box_loss"]) == pytest.approx(distance / 13, rel=1e-5)
+    assert float(found["box_loss"]) == pytest.approx(weight * distance / 13, rel=1e-4)
 
 
-def test_detections_are_those_of_the_naive_loop():
+@pytest.mark.parametrize("class_agnostic", [False, True])
+@pytest.mark.parametrize("min_size", [0.0, 12.0])
+def test_detections_are_those_of_the_naive_loop(class_agnostic, min_size):
     rng = np.random.default_rng(2)
     proposals = random_boxes(rng, 2, 20)
     valid = np.arange(20) < np.array([[20], [11]])
     logits = (2 * rng.standard_normal((2, 20, 4))).astype("float32")
-    deltas = rng.standard_normal((2, 20, 3, 4)).astype("float32")
-    heads = make_heads(score_threshold=0.1, nms_threshold=0.3, max_detections=15)
-    outputs = {
-        name: ops.convert_to_numpy(value)
-        for name, value in heads.detect(logits, deltas, proposals, valid, SIZES).items()
-    }
+    deltas = rng.standard_normal((2, 20, 1 if class_agnostic else 3, 4)).astype("float32")
+    predictor = BoxPredictor(3, class_agnostic=class_agnostic)
+    selection = DetectionSelection(0.1, 0.3, 15, min_size)
+    boxes, scores = predictor.boxes(deltas, proposals), predictor.scores(logits)
+    outputs = as_numpy(selection(boxes, scores, valid, SIZES))
+    dropped = 0
     for image in range(2):
         exponents = np.exp(logits[image])
         probability = exponents / exponents.sum(axis=1, keepdims=True)
@@ -112,12 +119,17 @@ def test_detections_are_those_of_the_naive_loop():
             for n in range(20):
                 if not valid[image, n] or probability[n, k] <= 0.1:
                     continue
-                box, delta = proposals[image, n], deltas[image, n, k] / [10, 10, 5, 5]
+                delta = deltas[image, n, 0 if class_agnostic else k] / [10, 10, 5, 5]
+                box = proposals[image, n]
                 size = box[2:] - box[:2]
                 centre = (box[:2] + box[2:]) / 2 + delta[:2] * size
                 size = size * np.exp(delta[2:])
                 corners = np.concatenate([centre - size / 2, centre + size / 2])
-                boxes.append(np.clip(corners, 0, [width, height, width, height]))
+                corners = np.clip(corners, 0, [width, height, width, height])
+                if min(corners[2:] - corners[:2]) < min_size:
+                    dropped += 1
+                    continue
+                boxes.append(corners)
                 scores.append(probability[n, k])
             kept = suppress(np.array(boxes), np.array(scores), 0.3) if boxes else []
             found += [(scores[i], k, boxes[i]) for i in kept]
@@ -133,19 +145,19 @@ def test_detections_are_those_of_the_naive_loop():
             outputs["boxes"][image, :count], [row[2] for row in found], atol=1e-3
         )
         assert (outputs["classes"][image, count:] == -1).all()
+    assert (dropped > 0) == (min_size > 0)
 
 
 def test_pooled_features_reach_the_dense_layers_in_order_y_x_channel():
     rng = np.random.default_rng(3)
     features = [rng.standard_normal((1, s, s, 2)).astype("float32") for s in (16, 8)]
-    heads = make_heads(pool_size=2)
+    heads = RoIHeads(RoIPooler((4, 8), size=2), ConvFCHead(hidden=(8,)), BoxPredictor(3))
     boxes = np.array([[[0, 0, 32, 32]]], "float32")
     logits, deltas = heads(features, boxes)
-    from detection.roi_align import multilevel_roi_align
 
     pooled = multilevel_roi_align(features, boxes, (4, 8), output_size=2)
     hidden = ops.convert_to_numpy(pooled).reshape(1, -1)
-    for layer in (heads.dense[0],):
+    for layer in heads.box_head.dense:
         kernel, bias = layer.get_weights()
         hidden = np.maximum(hidden @ kernel + bias, 0)
     kernel, bias = heads.classifier.get_weights()
@@ -155,4 +167,4 @@ def test_pooled_features_reach_the_dense_layers_in_order_y_x_channel():
 
 def test_no_classes_are_refused():
     with pytest.raises(ValueError, match="num_classes=0"):
-        RoIHeads(num_classes=0)
+        BoxPredictor(num_classes=0)

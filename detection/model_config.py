@@ -1,0 +1,272 @@
+"""The configuration of a detector's networks, validated."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from detection.pixels import PIXEL_MEAN, PIXEL_STD
+from keras_resnet.training.config import StrictModel
+from keras_resnet.variants import IMAGENET_NETWORKS
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_NotNegative = Annotated[float, Field(ge=0)]
+_Norm = Literal["batch", "sync_batch", "frozen", "group"]
+_BoxWeights = tuple[PositiveFloat, PositiveFloat, PositiveFloat, PositiveFloat]
+
+_NETWORK_NAMES = {
+    "ResNet": "ResNet{}",
+    "ResNetV2": "ResNet{}V2",
+    "ResNetD": "ResNet{}D",
+    "SEResNet": "SEResNet{}",
+}
+# What other architectures than the pyramid start from where nothing is said: one map, on which
+# anchors of all sizes sit.
+_ONE_MAP = {
+    "anchor_sizes": ((32, 64, 128, 256, 512),),
+    "pre_nms": (12000, 6000),
+    "post_nms": (2000, 1000),
+}
+_DEFAULTS = {
+    "c4": {"rpn": _ONE_MAP, "roi_heads": {"pool_size": 14}},
+    "dc5": {"rpn": _ONE_MAP},
+}
+
+
+def _refuse(config, names, reason):
+    """Refuses values other than the defaults where they would do nothing."""
+    for name in names:
+        if getattr(config, name) != type(config).model_fields[name].default:
+            raise ValueError(f"`{name}` has no effect {reason}; leave it out")
+
+
+class StemConfig(StrictModel):
+    """A stem of one's own: convolution, norm, ReLU and, if asked, a 3x3 max-pool of stride 2."""
+
+    kernel_size: PositiveInt = 3
+    stride: PositiveInt = 2
+    pool: bool = True
+
+
+class BackboneConfig(StrictModel):
+    """A `keras_resnet` backbone: a published depth, or stages of your own."""
+
+    depth: Literal[18, 34, 50, 101, 152] | None = None
+    family: Literal["ResNet", "ResNetV2", "ResNetD", "SEResNet"] = Field(
+        "ResNet", description="which published networks `depth` is one of"
+    )
+    stage_blocks: tuple[PositiveInt, ...] | None = None
+    block: Literal["basic", "bottleneck"] = "basic"
+    width: PositiveInt = 64
+    stem: Literal["imagenet", "3x3"] | StemConfig | None = Field(
+        None, description="null: that of the family; `imagenet` for stages of your own"
+    )
+    stride_in: Literal["3x3", "1x1"] = "3x3"
+    norm: _Norm = "batch"
+    norm_epsilon: _NotNegative | None = Field(
+        None, description="added to the variance of the norms; null for their default"
+    )
+    zero_init_residual: bool = True
+    weights: str | None = None
+    freeze: str | None = Field(None, description="last stage to freeze: stem, C2, C3, ...")
+    levels: tuple[str, ...] = ("C2", "C3", "C4", "C5")
+
+    @model_validator(mode="after")
+    def _one_architecture(self):
+        if (self.depth is None) == (self.stage_blocks is None):
+            raise ValueError("give either `depth` or `stage_blocks`")
+        if self.depth is not None and (self.width != 64 or self.block != "basic"):
+            raise ValueError("`width` and `block` go with `stage_blocks`; `depth` fixes them")
+        if self.depth is None:
+            _refuse(self, ["family"], "with `stage_blocks`")
+        elif self.network not in IMAGENET_NETWORKS:
+            raise ValueError(f"there is no {self.network}; give another `depth` or `family`")
+        if self.weights is not None and self.depth is None:
+            raise ValueError("`weights` are published for a `depth` only")
+        numbers = [int(name[1:]) for name in self.levels if name[:1] == "C" and name[1:].isdigit()]
+        if not numbers or numbers != list(range(numbers[0], numbers[0] + len(self.levels))):
+            raise ValueError(
+                "`levels` must be consecutive stages, finest first, such as [C2, C3, C4]; the "
+                "pyramid adds each level to the next finer one"
+            )
+        return self
+
+    @property
+    def network(self):
+        """Name of the published network, or None."""
+        return None if self.depth is None else _NETWORK_NAMES[self.family].format(self.depth)
+
+    @property
+    def blocks_per_stage(self):
+        """Number of residual blocks of each stage."""
+        if self.depth is None:
+            return self.stage_blocks
+        return IMAGENET_NETWORKS[self.network]["stage_blocks"]
+
+
+class RPNConfig(StrictModel):
+    """Arguments of `RegionProposalNetwork`."""
+
+    anchor_sizes: tuple[tuple[PositiveFloat, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    aspect_ratios: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
+    anchor_offset: float = 0.0
+    anchor_rounded: bool = Field(False, description="half sides in whole pixels")
+    anchor_fit_strides: bool = Field(
+        False, description="spacing of the anchors by the image's side, see AnchorGenerator"
+    )
+    conv_depth: PositiveInt = 1
+    filters: PositiveInt | None = None
+    pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
+    post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
+    nms_threshold: _Share = 0.7
+    min_size: _NotNegative = 0.0
+    positive_iou: _Share = 0.7
+    negative_iou: _Share = 0.3
+    samples: PositiveInt = 256
+    positive_fraction: _Share = 0.5
+    beta: _NotNegative = 0.0
+    normalize_by: Literal["fixed", "sampled"] = "fixed"
+
+
+class SoftNMSConfig(StrictModel):
+    """Duplicates get lower scores instead of being dropped."""
+
+    method: Literal["linear", "gaussian"] = "gaussian"
+    sigma: PositiveFloat = 0.5
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        if self.method == "linear":
+            _refuse(self, ["sigma"], "with the linear `method`, which uses `nms_threshold`")
+        return self
+
+
+class CascadeConfig(StrictModel):
+    """Stages of box heads, each of which refines the boxes of the one before."""
+
+    ious: tuple[_Share, ...] = (0.5, 0.6, 0.7)
+    box_weights: tuple[_BoxWeights, ...] = ((10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15))
+
+    @model_validator(mode="after")
+    def _one_of_each(self):
+        if len(self.ious) != len(self.box_weights) or not self.ious:
+            raise ValueError("`ious` and `box_weights` need one entry for each stage")
+        return self
+
+
+class RoIHeadsConfig(StrictModel):
+    """The second stage: pooling, box head, boxes, sampling and selection of detections."""
+
+    pooling: Literal["align", "max"] = Field("align", description="RoIAlign or RoIPool")
+    pool_size: PositiveInt = 7
+    sampling_ratio: int = Field(2, ge=0, description="samples per cell and axis; 0: adaptive")
+    max_samples: PositiveInt = Field(4, description="largest adaptive sampling ratio")
+    aligned: bool = True
+    canonical_size: PositiveFloat = 224
+    canonical_level: PositiveInt = 4
+    level_epsilon: _NotNegative = 1e-8
+    convolutions: tuple[PositiveInt, ...] = Field((), description="filters, before `hidden`")
+    head_norm: _Norm | None = Field(None, description="after the convolutions of the head")
+    hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    class_agnostic: bool = False
+    samples: PositiveInt = 512
+    positive_fraction: _Share = 0.25
+    positive_iou: _Share = 0.5
+    box_weights: _BoxWeights = (10.0, 10.0, 5.0, 5.0)
+    box_loss: Literal["smooth_l1", "giou", "ciou"] = "smooth_l1"
+    box_loss_weight: _NotNegative = 1.0
+    beta: _NotNegative = Field(0.0, description="smooth_l1: where it becomes linear; 0: L1")
+    score_threshold: _Share = 0.05
+    nms_threshold: _Share = 0.5
+    max_detections: PositiveInt = 100
+    min_size: _NotNegative = Field(0.0, description="pixels; shorter detections are dropped")
+    soft_nms: SoftNMSConfig | None = None
+    cascade: CascadeConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values):
+        if isinstance(values, dict) and values.get("cascade") is not None:
+            return {"class_agnostic": True, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        if self.pooling == "max":
+            _refuse(self, ["sampling_ratio", "aligned"], "with `pooling: max`")
+        if self.pooling == "max" or self.sampling_ratio:
+            _refuse(self, ["max_samples"], "without `sampling_ratio: 0`")
+        if not self.convolutions:
+            _refuse(self, ["head_norm"], "without `convolutions`")
+        if self.box_loss != "smooth_l1":
+            _refuse(self, ["beta"], f"with `box_loss: {self.box_loss}`")
+        if self.soft_nms is not None and self.soft_nms.method == "gaussian":
+            _refuse(self, ["nms_threshold"], "with gaussian `soft_nms`")
+        if self.cascade is not None:
+            _refuse(self, ["positive_iou", "box_weights"], "with `cascade`, which has its own")
+            if not self.class_agnostic:
+                raise ValueError("a `cascade` refines one box a region: `class_agnostic: true`")
+        return self
+
+
+class ModelConfig(StrictModel):
+    """Everything that makes a `FasterRCNN`, but for the classes."""
+
+    architecture: Literal["fpn", "c4", "dc5"] = "fpn"
+    backbone: BackboneConfig
+    fpn_filters: PositiveInt = 256
+    fpn_norm: _Norm | None = Field(None, description="after every convolution of the pyramid")
+    rpn: RPNConfig = RPNConfig()
+    roi_heads: RoIHeadsConfig = RoIHeadsConfig()
+    pixel_mean: tuple[float, float, float] = PIXEL_MEAN
+    pixel_std: tuple[float, float, float] = PIXEL_STD
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values):
+        """Fills in what the architecture starts from where nothing is said."""
+        architecture = values.get("architecture") if isinstance(values, dict) else None
+        if architecture not in _DEFAULTS:
+            return values
+        filled = {**values}
+        for section in ("backbone", "rpn", "roi_heads"):
+            given = values.get(section, {})
+            if isinstance(given, pydantic.BaseModel):
+                given = given.model_dump(exclude_unset=True)
+            if not isinstance(given, dict):
+                continue  # refused later, by its type
+            filled[section] = {**_DEFAULTS[architecture].get(section, {}), **given}
+            blocks = given.get("stage_blocks") or (1, 1, 1, 1)
+            if section == "backbone" and isinstance(blocks, (list, tuple)):
+                filled[section].setdefault("levels", _levels(architecture, blocks))
+        return filled
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        if self.architecture == "fpn":
+            return self
+        if len(self.backbone.blocks_per_stage) < 2:
+            raise ValueError(f"the {self.architecture} architecture needs two stages at least")
+        names = _levels(self.architecture, self.backbone.blocks_per_stage)
+        if self.backbone.levels != names:
+            raise ValueError(
+                f"`backbone.levels` of the {self.architecture} architecture on this backbone are "
+                f"[{', '.join(names)}]; leave them out"
+            )
+        where = f"with `architecture: {self.architecture}`"
+        _refuse(self, ["fpn_filters", "fpn_norm"], where)
+        _refuse(self.roi_heads, ["canonical_size", "canonical_level", "level_epsilon"], where)
+        if self.architecture == "c4":
+            _refuse(self.roi_heads, ["convolutions", "head_norm", "hidden", "cascade"], where)
+        return self
+
+    def without_weights(self):
+        """The same architecture, to be filled from somewhere else."""
+        backbone = self.backbone.model_copy(update={"weights": None})
+        return self.model_copy(update={"backbone": backbone})
+
+
+def _levels(architecture, stage_blocks):
+    """The feature map of a detector without pyramid: the last but one, or the last."""
+    last = 1 + len(stage_blocks)  # the first stage makes C2
+    return (f"C{last - 1 if architecture == 'c4' else last}",)
