@@ -16,6 +16,7 @@ _HOME = {
     "export_saved_model": "detection.export",
     "load": "detection.saving",
     "load_config": "detection.config",
+    "load_torchvision": "detection.pretrained",
     "predict_dataset": "detection.predict",
     "save_model": "detection.saving",
     "train_detector": "detection.train",

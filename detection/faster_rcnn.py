@@ -108,6 +108,59 @@ class FasterRCNN(keras.Model):
         # Holds for `predict` on a model that was never compiled.
         self.jit_compile = choose_jit("auto")
 
+    @classmethod
+    def from_pretrained(cls, source, class_names=None, **options):
+        """A detector with trained weights, for the classes it knows or for other ones.
+
+        With `class_names` the two output layers start anew for these classes; all other weights
+        are those of the source, and the model is ready to be compiled and trained. What the
+        source's own recipe freezes is frozen, nothing else: the stem and the first stage of
+        torchvision's detectors (and their norms, where these are frozen norms), and what
+        `backbone.freeze` says for a model of yours.
+
+        Args:
+            source: one of
+
+                - a folder that `detection.load` reads: a run, or what `save_model` wrote.
+                - a name of `detection.weights.list_detectors()`, the path of a `.safetensors`
+                  file or `"hf://owner/name"`, all with torchvision's names; see
+                  `detection.load_torchvision`.
+                - a state dict of torchvision, a dict of arrays.
+                - a `FasterRCNN`, which stays as it is.
+            class_names: list of str, or of `{"id": int, "name": str}`; strings are numbered from
+                1. None keeps the classes and the output layers.
+            freeze: the last frozen part of the backbone, `"stem"`, `"C2"`, ..., or None for
+                none; by default that of the source.
+            backbone: dict of keys of `model.backbone` in the configuration that shall differ from
+                the source, e.g. `{"norm": "frozen"}`. The weights must still fit.
+            rpn: the same for `model.rpn`, e.g. `{"post_nms": (2000, 300)}`.
+            roi_heads: the same for `model.roi_heads`, e.g. `{"score_threshold": 0.2}`.
+            preprocessing: the same for how images are resized, e.g. `{"min_side": 600}`.
+            precision: dtype policy of the model; None for that of the source.
+            seed: int, start of the sampling in training; None for that of the source, or 0
+                where anything changes. The new layers are drawn by Keras' global seed,
+                `keras.utils.set_random_seed`.
+
+        Returns:
+            A built `FasterRCNN`, not compiled.
+
+        Raises:
+            ValueError: if there is nothing to load, or the weights do not fit.
+            FileNotFoundError: if there is no such file.
+            OSError: if published weights are not on this machine; says how to get them.
+
+        Example:
+
+        ```python
+        model = FasterRCNN.from_pretrained("fasterrcnn_resnet50_fpn_coco", ["cat", "dog"])
+        model.compile(keras.optimizers.SGD(0.005, momentum=0.9))
+        model.fit(batches)
+        ```
+        """
+        from detection.pretrained import from_pretrained
+
+        return from_pretrained(source, class_names, **options)
+
     def compile_from_config(self, config):
         """Compiles a reloaded model; jit is chosen anew for the machine it is on."""
         config = keras.saving.deserialize_keras_object(config)

@@ -25,14 +25,18 @@ LAYERS = (
     ("fpn", "single_level", "rpn", "roi_heads"),
     ("faster_rcnn", "data", "evaluation", "plots", "exif_ops"),
     ("backbones", "model_config", "visualize", "datasets", "predict", "serving_ops"),
-    ("config",),
+    ("config", "weights"),
     ("build", "callbacks", "pictures", "export_check", "serving"),
     ("saving", "evaluate", "export"),
+    ("pretrained",),
     ("train",),
 )
 MODEL = {name for layer in LAYERS[:5] for name in layer} | {"faster_rcnn", "build"}
-# A method for people, which imports what reads files when it is called.
-LATE = {("detection.faster_rcnn", "detection.predict")}
+# Methods for people, which import what reads files when they are called.
+LATE = {
+    ("detection.faster_rcnn", "detection.predict"),
+    ("detection.faster_rcnn", "detection.pretrained"),
+}
 
 # The modules that are about TensorFlow: nobody imports them at the module level but each other.
 ABOUT_TENSORFLOW = {

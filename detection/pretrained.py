@@ -1,0 +1,182 @@
+"""Detectors with trained weights, for use as they are or for other classes."""
+
+import contextlib
+
+import keras
+
+from detection.box_predictor import BoxPredictor
+from detection.build import build_model
+from detection.faster_rcnn import FasterRCNN
+from detection.model_config import ModelConfig
+from detection.saving import load
+from detection.weights.coco import ROWS, coco_classes
+from detection.weights.infer import PREPROCESSING, config_of
+from detection.weights.names import assign_state, torchvision_places
+from detection.weights.state import is_torchvision, read_state
+from keras_resnet.training.artifact import assign
+from keras_resnet.training.variable_keys import variable_keys
+
+AS_SOURCE = "as_source"
+_SECTIONS = ("backbone", "rpn", "roi_heads")
+
+
+def load_torchvision(
+    source,
+    class_names=None,
+    unused_classes=False,
+    norm=None,
+    norm_epsilon=None,
+    precision="float32",
+    seed=0,
+):
+    """Build the detector that torchvision's weights are for, with all of torchvision's rules.
+
+    Args:
+        source: see `detection.weights.read_state`: a published name, a `.safetensors` file,
+            `"hf://owner/name"` or a state dict of arrays.
+        class_names: what the classes are called, without background: a list of str (numbered
+            from 1) or of `{"id": int, "name": str}`. None for COCO's, if there are 91 classes
+            with the background, and for their numbers otherwise.
+        unused_classes: bool, keep the ten of COCO's 90 ids that no object has, so that scores
+            equal torchvision's to the last digit. Without them there are 80 classes, as in
+            COCO's files, and what little probability they had goes to the others.
+        norm: `"batch"` or `"frozen"`, the norms of the backbone; None for those that the weights
+            were trained with.
+        norm_epsilon: float, what these add to the variance; None for what the weights were
+            trained with: 0 for torchvision's first published weights.
+        precision: dtype policy of the model.
+        seed: int, seed of the sampling in training.
+
+    Returns:
+        A built `FasterRCNN`, not compiled, with the stem and the first stage frozen as in
+        torchvision.
+
+    Raises:
+        ValueError: if the weights are not those of such a detector; lists every tensor that is
+            missing, unexpected or of another shape.
+        FileNotFoundError: if there is no such file.
+        OSError: if published weights are not on this machine; says how to get them.
+
+    Reference:
+        [torchvision, models.detection](https://docs.pytorch.org/vision/stable/models.html)
+
+    Example:
+
+    ```python
+    model = load_torchvision("fasterrcnn_resnet50_fpn_v2.safetensors")
+    model.detect("photo.jpg", score_threshold=0.5).names
+    ```
+    """
+    state = read_state(source)
+    config, num_rows = config_of(state, norm, norm_epsilon)
+    rows, categories = list(range(1, num_rows)), None
+    if class_names is not None:
+        categories = make_categories(class_names)
+    elif num_rows == ROWS:
+        rows, categories = coco_classes(unused_classes)
+    else:
+        categories = make_categories([str(row) for row in rows])
+    if len(categories) != len(rows):
+        raise ValueError(
+            f"`class_names` must name the {len(rows)} classes of the weights; "
+            "FasterRCNN.from_pretrained replaces the classes. "
+            f"Received: {len(categories)} names"
+        )
+    with _policy(precision):
+        model = build_model(config, categories, dict(PREPROCESSING), seed)
+    assign_state(state, torchvision_places(model, rows, num_rows))
+    return model
+
+
+def from_pretrained(
+    source,
+    class_names=None,
+    freeze=AS_SOURCE,
+    backbone=None,
+    rpn=None,
+    roi_heads=None,
+    preprocessing=None,
+    precision="float32",
+    seed=None,
+):
+    """Make a detector from trained weights; see `FasterRCNN.from_pretrained`."""
+    origin = _origin(source, precision)
+    changes = (class_names, backbone, rpn, roi_heads, preprocessing, seed)
+    if origin is not source and freeze == AS_SOURCE and all(c is None for c in changes):
+        return origin
+    if origin.architecture is None:
+        raise ValueError(
+            "The source must be made by `detection.build_model`, or a file of its weights. "
+            f"Received: {origin.name}, without architecture"
+        )
+    config = _changed(origin.architecture, freeze, backbone, rpn, roi_heads)
+    categories = origin.categories if class_names is None else make_categories(class_names)
+    with _policy(precision or origin.dtype_policy.name):
+        model = build_model(
+            config, categories, {**origin.preprocessing, **(preprocessing or {})}, seed or 0
+        )
+    _copy(origin, model, with_predictors=class_names is None)
+    return model
+
+
+def make_categories(class_names):
+    """Return categories for a list of names, which are numbered from 1, or of dicts.
+
+    Example:
+
+    >>> make_categories(["cat", "dog"])
+    [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]
+    """
+    if isinstance(class_names, str) or not class_names:
+        raise ValueError(
+            "`class_names` must be a list of at least one name. "
+            f"Received: class_names={class_names!r}"
+        )
+    return [
+        {"id": number, "name": entry} if isinstance(entry, str) else dict(entry)
+        for number, entry in enumerate(class_names, start=1)
+    ]
+
+
+def _origin(source, precision):
+    if isinstance(source, FasterRCNN):
+        return source
+    if is_torchvision(source):
+        return load_torchvision(source, precision=precision or "float32")
+    return load(source, precision=precision)
+
+
+def _changed(architecture, freeze, *sections):
+    values = {**architecture, "backbone": {**architecture["backbone"], "weights": None}}
+    for name, changes in zip(_SECTIONS, sections):
+        values[name] = {**values[name], **(changes or {})}
+    if freeze != AS_SOURCE:
+        values["backbone"]["freeze"] = freeze
+    return ModelConfig.model_validate(values)
+
+
+def _copy(origin, model, with_predictors):
+    """Give `model` the weights of `origin`, all but the sampling's state and the output layers."""
+    left = [set(_fresh(m, with_predictors)) for m in (origin, model)]
+    arrays, variables = (
+        {key: v for key, v in variable_keys(m).items() if id(v) not in fresh}
+        for m, fresh in zip((origin, model), left)
+    )
+    assign(variables, {k: keras.ops.convert_to_numpy(v) for k, v in arrays.items()})
+
+
+def _fresh(model, with_predictors):
+    yield id(model.seed_generator.state)
+    for layer in () if with_predictors else model.roi_heads._flatten_layers():
+        if isinstance(layer, BoxPredictor):
+            yield from (id(variable) for variable in layer.variables)
+
+
+@contextlib.contextmanager
+def _policy(precision):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
