@@ -18,16 +18,20 @@ class LearningRateReader:
         self._optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.read_state()
 
-    def read_state(self):
-        """Reads step count and rate; to be called when an epoch begins or ends."""
-        self._first_step = int(keras.ops.convert_to_numpy(self._optimizer._iterations))
+    def read_state(self, done=0):
+        """Reads step count and rate; to be called when an epoch begins or ends.
+
+        Args:
+            done: int, steps of the epoch that were done before, if it is continued.
+        """
+        self._first_step = int(keras.ops.convert_to_numpy(self._optimizer._iterations)) - done
         self._rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
 
     def at(self, steps):
         """The rate used in a step.
 
         Args:
-            steps: int, the number of steps since `read_state`.
+            steps: int, the number of steps since the start of the epoch.
 
         Returns:
             float.

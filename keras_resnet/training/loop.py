@@ -3,9 +3,13 @@
 import contextlib
 import pathlib
 
+from keras_resnet.training.checkpoints import Checkpoints
+from keras_resnet.training.ema import EMA
+from keras_resnet.training.input_wait import InputWait
 from keras_resnet.training.loop_callbacks import Evaluate, Everyone, SaveState
 from keras_resnet.training.run_state import RunState
 from keras_resnet.training.stop_after import StopAfter
+from keras_resnet.training.throughput import Throughput
 
 
 def fit(
@@ -20,6 +24,7 @@ def fit(
     state_every=None,
     resume=False,
     identity=None,
+    images_per_step=None,
     say=print,
 ):
     """Trains a compiled model for a number of steps by `model.fit`, and can go on where it stopped.
@@ -41,7 +46,8 @@ def fit(
             `gradient_accumulation_steps` steps.
         folder: path of the run folder.
         callbacks: sequence of `keras.callbacks.Callback`. `batch` counts from the start of the
-            epoch also where the process began within it.
+            epoch also where the process began within it. The average of an `EMA` among them is
+            what is evaluated, and what `Checkpoints` among them save.
         evaluate: callable `(epoch) -> dict` from name to number, called at the end of an epoch;
             what it returns joins the logs before other callbacks see them. None for none.
         evaluate_every: int, epochs between evaluations; the last epoch always has one.
@@ -49,6 +55,7 @@ def fit(
         resume: bool, whether to continue the run in `folder`. Nothing there is an error.
         identity: dict that JSON can hold, what the run must have in common with its earlier
             part (configuration, class names, data). None for nothing.
+        images_per_step: int, for images per second in the logs; None leaves them out.
         say: callable that prints a line.
 
     Returns:
@@ -65,6 +72,13 @@ def fit(
     ```
     """
     callbacks = list(callbacks)
+    for callback in callbacks:
+        callback.set_model(model)
+    ema = next((c for c in callbacks if isinstance(c, EMA)), None)
+    if ema is not None and ema.save:
+        for callback in callbacks:
+            if isinstance(callback, Checkpoints):
+                callback.ema = ema
     state = RunState(pathlib.Path(folder) / "weights", model, callbacks, identity or {}, say)
     if resume:
         state.restore()
@@ -75,13 +89,18 @@ def fit(
         return state.logs
     batches = make_batches(epoch, first_batch)
     per_epoch = batches.steps_per_epoch
+    waiting = InputWait()
+    batches = waiting.measured(batches)
+    waiting_seconds = waiting.seconds if waiting.works else None
     _check_executions(model.steps_per_execution, steps, per_epoch)
     epochs = -(-steps // per_epoch)
+    before = [waiting.callback(), Throughput(images_per_step, waiting_seconds)]
     if evaluate is not None:
-        callbacks.insert(0, Evaluate(evaluate, evaluate_every, epochs))
+        averaged = ema if ema is not None and ema.evaluate else None
+        before.insert(0, Evaluate(evaluate, evaluate_every, epochs, averaged))
     # The state comes last: it is that after all others have done their part of a step or epoch.
-    callbacks += [StopAfter(steps, per_epoch), SaveState(state, per_epoch, state_every)]
-    everyone = Everyone(callbacks, model, epochs, per_epoch)
+    after = [StopAfter(steps, per_epoch), SaveState(state, per_epoch, state_every)]
+    everyone = Everyone([*before, *callbacks, *after], model, epochs, per_epoch, waiting_seconds)
 
     def run(batches, first, last, count):
         model.fit(
@@ -95,19 +114,20 @@ def fit(
         )
 
     model.stop_training = False
-    if first_batch:
-        # Keras knows no epochs of different lengths, so the rest of this one is a fit of its own.
-        if len(state.metrics) != len(model.metrics_variables):
-            model._symbolic_build(data_batch=next(iter(make_batches(epoch, first_batch))))
-        everyone.begin_within(first_batch, state.metrics)
-        with _not_finalizing(model.optimizer):
-            run(batches, epoch, epoch + 1, per_epoch - first_batch)
-        epoch += 1
-        batches = None if epoch == epochs else make_batches(epoch, 0)
-    if epoch < epochs and not model.stop_training:
-        run(batches, epoch, epochs, per_epoch)
-    else:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+    with waiting.watching(model):
+        if first_batch:
+            # Epochs of a fit have one length, so the rest of this one is a fit of its own.
+            if len(state.metrics) != len(model.metrics_variables):
+                model._symbolic_build(data_batch=next(iter(make_batches(epoch, first_batch))))
+            everyone.begin_within(first_batch, state.metrics)
+            with _not_finalizing(model.optimizer):
+                run(batches, epoch, epoch + 1, per_epoch - first_batch)
+            epoch += 1
+            batches = None if epoch == epochs else waiting.measured(make_batches(epoch, 0))
+        if epoch < epochs and not model.stop_training:
+            run(batches, epoch, epochs, per_epoch)
+        else:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
     everyone.finish()
     return state.logs
 

@@ -1,6 +1,10 @@
 """The callbacks that make `loop.fit` of `model.fit`."""
 
+import contextlib
+
 import keras
+
+from keras_resnet.training.variable_keys import variable_keys
 
 
 class Everyone(keras.callbacks.CallbackList):
@@ -14,11 +18,12 @@ class Everyone(keras.callbacks.CallbackList):
         model: compiled `keras.Model`.
         epochs: int, epochs of the run.
         steps: int, steps of an epoch.
+        waiting_seconds: callable giving the seconds waited for data so far, or None.
     """
 
-    def __init__(self, callbacks, model, epochs, steps):
+    def __init__(self, callbacks, model, epochs, steps, waiting_seconds=None):
         super().__init__(callbacks, add_history=True, model=model)
-        self._params = {"epochs": epochs, "steps": steps}
+        self._params = {"epochs": epochs, "steps": steps, "waiting_seconds": waiting_seconds}
         self._first_batch = 0
         self._metrics = None
         self._begun = False
@@ -68,23 +73,36 @@ class Everyone(keras.callbacks.CallbackList):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Adds the figures of a function to the logs of an epoch.
+    """Adds the figures of a function to the logs of an epoch, and leaves no other trace.
 
     Args:
         evaluate: callable `(epoch) -> dict` from name to number.
         every: int, epochs between evaluations.
         epochs: int, epochs of the run; the last one is evaluated always.
+        ema: the `EMA` whose average is evaluated, or None for the weights.
     """
 
-    def __init__(self, evaluate, every, epochs):
+    def __init__(self, evaluate, every, epochs, ema=None):
         super().__init__()
         self.evaluate = evaluate
         self.every = every
         self.epochs = epochs
+        self.ema = ema
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        # Seeds and counters, which a model may move on when it is called.
+        counters = [
+            v
+            for v in variable_keys(self.model).values()
+            if not keras.backend.is_float_dtype(v.dtype)
+        ]
+        kept = [keras.ops.copy(v) for v in counters]
+        with self.ema.applied() if self.ema is not None else contextlib.nullcontext():
             logs.update(self.evaluate(epoch))
+        for variable, value in zip(counters, kept):
+            variable.assign(value)
 
 
 class SaveState(keras.callbacks.Callback):

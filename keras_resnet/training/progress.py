@@ -25,8 +25,8 @@ class ProgressLogger(keras.callbacks.Callback):
         every_seconds: seconds between plain lines.
         quiet: print nothing.
         labels: dict from a log's name to a shorter one; others lose `_loss`.
-        waiting_seconds: callable giving the seconds that training has waited for data so far, if
-            the loader measures it; its share of the time is then shown.
+        waiting_seconds: callable giving the seconds that training has waited for data so far;
+            its share of the time is then shown. None for what `loop.fit` measures.
         stream: where to write; None is standard output.
         clock: callable giving seconds.
 
@@ -59,6 +59,7 @@ class ProgressLogger(keras.callbacks.Callback):
         self._stream = self._given_stream or sys.stdout
         self._bar = bool(getattr(self._stream, "isatty", lambda: False)())
         self._rates = LearningRateReader(self.model)
+        self._waiting = self.waiting_seconds or self.params.get("waiting_seconds")
         self._pauses = []
         self._pause_start = None
 
@@ -66,7 +67,7 @@ class ProgressLogger(keras.callbacks.Callback):
         now = self._clock()
         if self._pause_start is not None:
             self._pauses.append(now - self._pause_start)
-        self._rates.read_state()
+        self._rates.read_state(self.params.get("first_batch", 0))
         self._epoch, self._done = epoch, 0
         self._epoch_start = self._last_print = now
         # The first step of an epoch may compile; speed is counted from its end.
@@ -78,7 +79,7 @@ class ProgressLogger(keras.callbacks.Callback):
         self._pause_start = now
         if self._timed_from is None:
             self._timed_from, self._timed_done = now, self._done
-            self._waited = self.waiting_seconds() if self.waiting_seconds else 0.0
+            self._waited = self._waiting() if self._waiting else 0.0
         if self.quiet or now - self._last_print < (
             BAR_SECONDS if self._bar else self.every_seconds
         ):
@@ -104,7 +105,9 @@ class ProgressLogger(keras.callbacks.Callback):
         return [f"epoch {self._epoch + 1}/{self.params['epochs']} step {self._done}{of}"]
 
     def _figures(self, logs):
-        return [f"{self._label(name)} {value:.4g}" for name, value in logs.items()]
+        # Those under time/ are among `_state`.
+        shown = {name: value for name, value in logs.items() if not name.startswith("time/")}
+        return [f"{self._label(name)} {value:.4g}" for name, value in shown.items()]
 
     def _label(self, name):
         short = name if name == "val_loss" else name.removesuffix("_loss")
@@ -119,8 +122,8 @@ class ProgressLogger(keras.callbacks.Callback):
         if left is not None:
             items.append(f"{duration(left)} left")
         items.append(f"lr {self._rates.at(max(self._done - 1, 0)):.3g}")
-        if rate and self.waiting_seconds:
-            waited = self.waiting_seconds() - self._waited
+        if rate and self._waiting:
+            waited = self._waiting() - self._waited
             items.append(f"data {waited / (self._pause_start - self._timed_from):.0%}")
         return items
 

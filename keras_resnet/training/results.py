@@ -15,9 +15,10 @@ class CSVResults(keras.callbacks.Callback):
 
     Columns are `epoch` (from 1), `time` (seconds of training so far), `lr`, then one for each
     log: `train/<name>` for training logs, `val/<name>` for `val_<name>`; names with a slash stay
-    (`metrics/mAP50`). A row is on disk when the epoch's callbacks are done, and the file is
-    replaced as a whole, so it is never half a row. When a run continues from an earlier epoch,
-    the rows from there on are replaced. A log that is missing in an epoch leaves its cell empty.
+    (`metrics/mAP50`). Figures under `time/` differ from run to run, as `time` does. A row is on
+    disk when the epoch's callbacks are done, and the file is replaced as a whole, so it is never
+    half a row. When a run continues from an earlier epoch, the rows from there on are replaced.
+    A log that is missing in an epoch leaves its cell empty.
 
     Place it after callbacks that add figures to the logs.
 
@@ -42,7 +43,7 @@ class CSVResults(keras.callbacks.Callback):
         self._time_before = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._rates.read_state()
+        self._rates.read_state(self.params.get("first_batch", 0))
         self._steps = 0
 
     def on_train_batch_end(self, batch, logs=None):

@@ -206,9 +206,11 @@ class Saver:
         self.calls.append((pathlib.Path(path).name, *arguments))
 
 
-def run_checkpoints(folder, figures, first=0, mode="max", resume=False):
+def run_checkpoints(folder, figures, first=0, mode="max", before=None):
     saver = Saver()
-    callback = Checkpoints(folder, saver, "ap", mode, save_state=saver, resume=resume)
+    callback = Checkpoints(folder, saver, "ap", mode)
+    if before is not None:
+        callback.set_run_state(json.loads(json.dumps(before)))
     callback.on_train_begin()
     for epoch, figure in enumerate(figures, first):
         logs = {"loss": 1.0} if figure is None else {"loss": 1.0, "ap": figure}
@@ -219,23 +221,24 @@ def run_checkpoints(folder, figures, first=0, mode="max", resume=False):
 
 def test_checkpoints_best_and_last(tmp_path):
     calls, callback = run_checkpoints(tmp_path, [None, 0.5, 0.5, float("nan"), 0.7])
-    last = [("last",)]
-    assert calls == [
-        *(0, *last, ("state", 1)),
-        *(1, ("best",), *last, ("state", 2)),
-        *(2, *last, ("state", 3)),
-        *(3, *last, ("state", 4)),
-        *(4, ("best",), *last, ("state", 5)),
-    ]
+    last, best = ("last",), ("best",)
+    assert calls == [*(0, last), *(1, best, last), *(2, last), *(3, last), *(4, best, last)]
     assert (callback.best, callback.best_epoch) == (0.7, 5)
     assert json.loads((tmp_path / "checkpoints.json").read_text())["best"] == 0.7
 
 
 def test_a_continued_run_keeps_the_better_best(tmp_path):
-    run_checkpoints(tmp_path, [0.6])
-    calls, _ = run_checkpoints(tmp_path, [0.5, 0.61], first=1, resume=True)
+    _, callback = run_checkpoints(tmp_path, [0.6])
+    calls, _ = run_checkpoints(tmp_path, [0.5, 0.61], first=1, before=callback.get_run_state())
     assert [c for c in calls if c == ("best",)] == [("best",)]
     assert calls.index(("best",)) > calls.index(2)
+
+
+def test_best_of_another_figure_does_not_count(tmp_path):
+    _, callback = run_checkpoints(tmp_path, [0.6])
+    other = {**callback.get_run_state(), "monitor": "accuracy"}
+    calls, callback = run_checkpoints(tmp_path, [0.5], first=1, before=other)
+    assert calls.count(("best",)) == 1 and callback.best == 0.5
 
 
 def test_a_new_run_does_not_compare_with_an_old_best(tmp_path):

@@ -54,14 +54,14 @@ y = x.sum(1, keepdims=True)
 np.save(folder + "/outputs.npy", model.predict(x, verbose=0))
 
 model.compile(SGD(WarmupStep(0.05, (4,), warmup_steps=2), weight_decay=1e-2), "mse")
-save_state = lambda path, epoch: save_training_state(path, model, {"epoch": epoch})
 callbacks = [
     ProgressLogger(images_per_step=4, every_seconds=0),
     NaNStop(),
     CSVResults(folder + "/results.csv"),
-    Checkpoints(folder + "/weights", lambda path: None, "loss", "min", save_state),
+    Checkpoints(folder + "/weights", lambda path: None, "loss", "min"),
 ]
 model.fit(x, y, 4, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+save_training_state(folder + "/weights/state", model, {"epoch": 2})
 again = build()
 again.compile(SGD(WarmupStep(0.05, (4,), warmup_steps=2), weight_decay=1e-2), "mse")
 assert restore_training_state(folder + "/weights/state", again)[0] == {"epoch": 2}
