@@ -5,6 +5,64 @@ import numpy as np
 from keras_resnet.data.batches import numpy_batches
 
 
+class ClassificationFigures:
+    """Sums loss, top-1 and top-5 over batches of logits or logarithms of probabilities.
+
+    Of equal logits the lower class comes first, as `argmax` takes it; an image whose own logit is
+    not finite is wrong.
+
+    Example:
+    >>> figures = ClassificationFigures()
+    >>> figures.add(np.array([[0.0, 0.0], [3.0, 1.0]]), np.array([1, 0]))
+    >>> figures.result()["accuracy"]
+    0.5
+    """
+
+    def __init__(self):
+        self._loss, self._first, self._fifth, self._count = 0.0, 0, 0, 0
+
+    def add(self, logits, labels):
+        """Adds a batch.
+
+        Args:
+            logits: float array `(B, classes)`.
+            labels: int array `(B,)`, -1 for rows that do not count.
+        """
+        logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
+        logits, labels = logits[labels >= 0], labels[labels >= 0]
+        if not len(labels):
+            return
+        own = logits[np.arange(len(labels)), labels]
+        top = logits.max(axis=1)
+        self._loss += float(np.sum(np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - own))
+        before = np.arange(logits.shape[1])[None] < labels[:, None]
+        rank = (logits > own[:, None]).sum(axis=1)
+        rank += ((logits == own[:, None]) & before).sum(axis=1)
+        rank[~np.isfinite(own)] = logits.shape[1]
+        self._first += int((rank == 0).sum())
+        self._fifth += int((rank < 5).sum())
+        self._count += len(labels)
+
+    def result(self):
+        """The figures so far.
+
+        Returns:
+            Dict of floats `loss` (mean cross-entropy), `accuracy` (top-1) and `top5`, and the int
+            `images`.
+
+        Raises:
+            ValueError: nothing was added.
+        """
+        if self._count == 0:
+            raise ValueError("There are no labelled images to evaluate.")
+        return {
+            "loss": self._loss / self._count,
+            "accuracy": self._first / self._count,
+            "top5": self._fifth / self._count,
+            "images": self._count,
+        }
+
+
 def evaluate_logits(model, batches):
     """Evaluates a model from whatever the batches hold to logits.
 
@@ -17,33 +75,15 @@ def evaluate_logits(model, batches):
         Dict of floats `loss` (mean cross-entropy), `accuracy` (top-1) and `top5`, and the int
         `images`.
 
+    Raises:
+        ValueError: no labelled images.
+
     Example:
     ```python
     figures = evaluate_logits(model, batches)
     ```
     """
-    loss, first, fifth, count = 0.0, 0, 0, 0
+    figures = ClassificationFigures()
     for x, labels in numpy_batches(batches):
-        logits = np.asarray(model.predict_on_batch(x), "float64")
-        logits, labels = logits[labels >= 0], labels[labels >= 0]
-        if not len(labels):
-            continue
-        own = logits[np.arange(len(labels)), labels]
-        top = logits.max(axis=1)
-        loss += float(np.sum(np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - own))
-        # The rank of the right class; of equal logits the lower class comes first.
-        before = np.arange(logits.shape[1])[None] < labels[:, None]
-        rank = (logits > own[:, None]).sum(axis=1)
-        rank += ((logits == own[:, None]) & before).sum(axis=1)
-        rank[~np.isfinite(own)] = logits.shape[1]
-        first += int((rank == 0).sum())
-        fifth += int((rank < 5).sum())
-        count += len(labels)
-    if count == 0:
-        raise ValueError("There are no labelled images to evaluate.")
-    return {
-        "loss": loss / count,
-        "accuracy": first / count,
-        "top5": fifth / count,
-        "images": count,
-    }
+        figures.add(model.predict_on_batch(x), labels)
+    return figures.result()
