@@ -1,13 +1,13 @@
 """Reading data sets that TensorFlow Datasets has prepared."""
 
 import os
-import struct
 
 from detection.data.checks import check_box
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.images import image_size, reason
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.record_files import RecordFiles, open_builder
 
 
 def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
@@ -42,7 +42,7 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
     """
     import tensorflow_datasets as tfds
 
-    builder = _open(tfds, name, data_dir, download)
+    builder = open_builder(name, data_dir, download)
     names = _class_names(name, builder.info.features)
     dataset_name = builder.name
     config = tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1)
@@ -53,7 +53,7 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
         decoders={"image": tfds.decode.SkipDecoding()},
     )
     problems, records = Problems(), []
-    shards = _Shards(os.fspath(builder.data_dir))
+    shards = RecordFiles(builder.data_dir)
     for example in tfds.as_numpy(examples):
         key = example["tfds_id"].decode()
         path, byte_range = shards.locate(key, example["image"])
@@ -73,24 +73,6 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
     categories = _categories(dataset_name, names)
     title = f"{name.replace('/', '_')}_{split}"
     return DetectionDataset(title, categories, records, problems)
-
-
-def _open(tfds, name, data_dir, download):
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        raise DataError(
-            f"TensorFlow Datasets does not know {name!r} in {data_dir or 'its default folder'}: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
-    if download:
-        builder.download_and_prepare()
-    if not builder.info.splits:
-        raise DataError(
-            f"{name} is not prepared in {builder.data_dir}: pass `download=True` to fetch it, or "
-            "the folder that holds it as `data_dir`."
-        )
-    return builder
 
 
 def _class_names(name, features):
@@ -141,48 +123,3 @@ def _objects(objects, where, size, class_count, offset, problems):
             box_area = (box[2] - box[0]) * (box[3] - box[1])
             rows.append((box, label, crowd, difficult, area if area > 0 else box_area))
     return [list(column) for column in zip(*rows)] or [[], [], [], [], []]
-
-
-class _Shards:
-    """Finds images inside TFRecord files."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self._records = {}
-
-    def locate(self, key, image):
-        """Returns the path of the shard and the byte range of an encoded image in it.
-
-        Args:
-            key: String `<file>__<position>` as TFDS numbers its examples.
-            image: Bytes of the encoded image.
-        """
-        file_name, _, position = key.rpartition("__")
-        path = os.path.join(self._folder, file_name)
-        if path not in self._records:
-            self._records[path] = _record_ranges(path)
-        offset, length = self._records[path][int(position)]
-        with open(path, "rb") as file:
-            file.seek(offset)
-            found = file.read(length).find(image)
-        if found < 0:
-            raise DataError(f"The image of {key} is not stored as one piece in {path}.")
-        return path, (offset + found, len(image))
-
-
-def _record_ranges(path):
-    """Offsets and lengths of the records in a TFRecord file.
-
-    A record is its length (8 bytes), a checksum (4 bytes), the data, and another checksum.
-    """
-    if not os.path.isfile(path) or ".tfrecord" not in os.path.basename(path):
-        raise DataError(f"{path} is no TFRecord file on this machine; only those can be read.")
-    ranges, end = [], os.path.getsize(path)
-    with open(path, "rb") as file:
-        position = 0
-        while position < end:
-            file.seek(position)
-            (length,) = struct.unpack("<Q", file.read(8))
-            ranges.append((position + 12, length))
-            position += 16 + length
-    return ranges

@@ -34,6 +34,6 @@ def jitter_colour(image, change, order):
 
 def _turn_hue(picture, turns):
     hue, saturation, value = picture.convert("HSV").split()
-    shift = round(turns * 256)
+    shift = int(turns * 255)
     hue = hue.point([(level + shift) % 256 for level in range(256)])
     return Image.merge("HSV", (hue, saturation, value)).convert("RGB")

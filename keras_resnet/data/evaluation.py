@@ -50,7 +50,7 @@ def centre_crop(image, resize, crop, interpolation="bilinear"):
 
 
 def ten_crop(image, resize, crop, interpolation="bilinear"):
-    """The corners and the middle of a resized image, and all of them mirrored.
+    """The corners and the middle of a resized image, and those of its mirror image.
 
     Args:
         image: uint8 array `(H, W, 3)`.
@@ -58,7 +58,7 @@ def ten_crop(image, resize, crop, interpolation="bilinear"):
 
     Returns:
         uint8 array `(10, crop, crop, 3)`: top left, top right, bottom left, bottom right, middle,
-        then the same mirrored left and right.
+        then the same of the image mirrored left and right.
 
     Raises:
         ValueError: the resized image is smaller than the crop.
@@ -71,9 +71,7 @@ def ten_crop(image, resize, crop, interpolation="bilinear"):
     (10, 28, 28, 3)
     """
     image = _prepare(image, resize, crop, interpolation)
-    corners = [image[:crop, :crop], image[:crop, -crop:], image[-crop:, :crop]]
-    five = np.stack([*corners, image[-crop:, -crop:], _middle(image, crop)])
-    return np.concatenate([five, five[:, :, ::-1]])
+    return np.stack([*_five(image, crop), *_five(image[:, ::-1], crop)])
 
 
 def _prepare(image, side, crop, interpolation):
@@ -85,6 +83,16 @@ def _prepare(image, side, crop, interpolation):
             f"than it; set the length to resize to. Received: resize={side}, crop={crop}"
         )
     return image
+
+
+def _five(image, size):
+    top, bottom = image[:size], image[-size:]
+    corners = [part[:, columns] for part in (top, bottom) for columns in _ends(size)]
+    return [*corners, _middle(image, size)]
+
+
+def _ends(size):
+    return slice(size), slice(-size, None)
 
 
 def _middle(image, size):

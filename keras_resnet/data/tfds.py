@@ -1,0 +1,105 @@
+"""Reading labelled images that TensorFlow Datasets has prepared."""
+
+import numpy as np
+
+from keras_resnet.data.dataset import ImageDataset
+from keras_resnet.data.errors import DataError
+from keras_resnet.data.images import decode_image, read_bytes
+from keras_resnet.data.record_files import RecordFiles, open_builder
+
+_IN_MEMORY = 2**30  # Bytes that images of one size may take, to be decoded at once.
+
+
+def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
+    """Reads a split of a TensorFlow Datasets builder with the features `image` and `label`.
+
+    The labels are read once; images stay in the TFRecord files and are read from there by
+    position and decoded by Pillow, so that a data set larger than the memory works, also in the
+    loader that does not use TensorFlow. Small images of one size, such as CIFAR's, are decoded at
+    once and kept.
+
+    Args:
+        name: str, e.g. `"cifar10"`, `"imagenet2012"`, `"imagenette/320px-v2"`.
+        split: str, e.g. `"train"` or `"train[:10%]"`.
+        data_dir: the folder of TFDS, or None for its default.
+        download: bool, whether to download and prepare what is not there. ImageNet has to be
+            downloaded by hand, as TFDS explains.
+        in_memory: bool, whether to decode all images now; they must have one size. By default
+            where the data set declares one size and that takes at most 1 GiB.
+
+    Returns:
+        An `ImageDataset` in the order of the files.
+
+    Raises:
+        DataError: the data set is not there, has no such split, has no images with one label
+            each, or is not stored in TFRecord files.
+
+    Example:
+    ```python
+    data = load_tfds("cifar10", "train", download=True)
+    ```
+    """
+    import tensorflow_datasets as tfds
+
+    builder = open_builder(name, data_dir, download)
+    features = builder.info.features
+    class_names = _class_names(tfds, name, features)
+    # The names that TFDS gives its examples say where they are stored.
+    config = tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1)
+    try:
+        examples = builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            read_config=config,
+            decoders=tfds.decode.PartialDecoding(
+                {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
+            ),
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{name} has the splits {', '.join(builder.info.splits)}. "
+            f"Received: split={split!r} ({str(error).strip().splitlines()[0]})"
+        ) from error
+    files = RecordFiles(builder.data_dir)
+    labels, paths, path_of, ranges, keys = [], [], {}, [], []
+    for example in tfds.as_numpy(examples):
+        key = example["tfds_id"].decode()
+        path, (offset, length) = files.locate(key, example["image"])
+        if path not in path_of:
+            path_of[path] = len(paths)
+            paths.append(path)
+        labels.append(int(example["label"]))
+        ranges.append((path_of[path], offset, length))
+        keys.append(key)
+    if not labels:
+        raise DataError(f"The split {split!r} of {name} has no images.")
+    # Millions of small tuples would take gigabytes.
+    ranges = np.array(ranges, "int64")
+
+    def where(index):
+        return f"{paths[ranges[index, 0]]}, image {keys[index]}"
+
+    def read(index):
+        file, offset, length = ranges[index].tolist()
+        return decode_image(read_bytes(paths[file], (offset, length)), where(index))
+
+    shape = features["image"].shape
+    if in_memory is None:
+        in_memory = None not in shape and 3 * shape[0] * shape[1] * len(labels) <= _IN_MEMORY
+    images = np.stack([read(index) for index in range(len(labels))]) if in_memory else None
+    source = {"images": images} if in_memory else {"read": read}
+    return ImageDataset(f"{name} {split}", class_names, labels, where=where, **source)
+
+
+def _class_names(tfds, name, features):
+    image, label = (
+        features[key] if key in getattr(features, "keys", dict)() else None
+        for key in ("image", "label")
+    )
+    if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
+        return label.names
+    found = ", ".join(f"{key} ({type(value).__name__})" for key, value in features.items())
+    raise DataError(
+        f"{name} cannot be used for classification: it needs the features 'image' (Image) and "
+        f"'label' (ClassLabel). Found: {found}"
+    )
