@@ -19,8 +19,29 @@ PACKAGES = ("keras_resnet", "detection")
 # Modules of `detection`, lowest first: each imports only from the lines above its own.
 LAYERS = (
     ("_tensorflow", "boxes", "pixels"),
-    ("anchors", "box_coder", "sampling", "nms", "roi_align", "losses", "top_k", "matching"),
-    ("targets", "box_heads", "soft_nms", "poolers", "box_losses"),
+    ("roi_levels",),
+    (
+        "anchors",
+        "box_coder",
+        "sampling",
+        "nms",
+        "roi_align",
+        "roi_pool",
+        "losses",
+        "top_k",
+        "matching",
+    ),
+    (
+        "targets",
+        "box_heads",
+        "soft_nms",
+        "poolers",
+        "box_losses",
+        "box_voting",
+        "box_refinement",
+        "scale_maxout",
+        "view_boxes",
+    ),
     ("region_sampling", "selection", "box_predictor"),
     ("fpn", "single_level", "rpn", "roi_heads"),
     ("faster_rcnn", "data", "evaluation", "plots", "exif_ops"),
@@ -31,7 +52,7 @@ LAYERS = (
     ("pretrained",),
     ("train",),
 )
-MODEL = {name for layer in LAYERS[:5] for name in layer} | {"faster_rcnn", "build"}
+MODEL = {name for layer in LAYERS[:6] for name in layer} | {"faster_rcnn", "build"}
 # Methods for people, which import what reads files when they are called.
 LATE = {
     ("detection.faster_rcnn", "detection.predict"),
