@@ -132,10 +132,18 @@ def make_categories(class_names):
             "`class_names` must be a list of at least one name. "
             f"Received: class_names={class_names!r}"
         )
-    return [
+    categories = [
         {"id": number, "name": entry} if isinstance(entry, str) else dict(entry)
         for number, entry in enumerate(class_names, start=1)
     ]
+    for key in ("id", "name"):
+        values = [category[key] for category in categories]
+        if len(set(values)) < len(values):
+            raise ValueError(
+                f"Every class needs its own {key}; one is there twice. "
+                f"Received: class_names={class_names!r}"
+            )
+    return categories
 
 
 def _origin(source, precision):
