@@ -1,4 +1,9 @@
-"""The operations of RandAugment and TrivialAugment, done by Pillow."""
+"""The operations of RandAugment and TrivialAugment, done by Pillow.
+
+Pillow's operations are those that published recipes were trained with, and work without
+TensorFlow. The layer of keras-cv cannot be made to repeat what it did (it draws from generators
+shared by the whole process), and that of Keras draws one set of operations for a whole batch.
+"""
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps

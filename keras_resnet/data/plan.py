@@ -5,6 +5,7 @@ do not depend on threads, backend or where a run started.
 """
 
 import functools
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -92,9 +93,9 @@ class BatchPlan:
                 f"`batch_size` or set `drop_remainder=False`. Received: batch_size={size}"
             )
         # Readers ask for the same batch many times, and around the end of an epoch for two.
-        self._order = functools.lru_cache(maxsize=2)(self._draw_order)
-        self._base = functools.lru_cache(maxsize=2)(self._draw_base)
-        self.batch = functools.lru_cache(maxsize=64)(self._batch)
+        self._epoch = functools.lru_cache(maxsize=2)(self._draw_epoch)
+        self.batch = functools.lru_cache(maxsize=64)(self._draw_batch)
+        self._lock = threading.Lock()
 
     def check_start(self, start_epoch, start_batch):
         """Refuses a position that does not exist."""
@@ -117,6 +118,11 @@ class BatchPlan:
             return None
         rng = np.random.default_rng([self._seed, epoch, MIXING, batch])
         return draw_mixing(rng, config.batch_size, config.image_size, config.mixup, config.cutmix)
+
+    def _draw_epoch(self, epoch):
+        """Positions of the images in the order of the epoch, and `_draw_base` in that order."""
+        order, repetition = self._draw_order(epoch)
+        return order, self._draw_base(epoch)[repetition, order] if self.training else None
 
     def _draw_order(self, epoch):
         """Positions of an epoch's images, and which repetition of the image each is."""
@@ -144,16 +150,17 @@ class BatchPlan:
 
     def _positions(self, epoch, batch):
         rows = slice(batch * self.config.batch_size, (batch + 1) * self.config.batch_size)
-        order, repetition = self._order(epoch)
-        return order[rows], repetition[rows]
+        # Millions of numbers: threads that start an epoch together draw them once.
+        with self._lock:
+            order, base = self._epoch(epoch)
+        return order[rows], None if base is None else base[rows]
 
-    def _batch(self, epoch, batch):
+    def _draw_batch(self, epoch, batch):
         """The `Rows` of a batch."""
-        index, repetition = self._positions(epoch, batch)
+        index, base = self._positions(epoch, batch)
         if not self.training:
             return Rows(index)
         config, size = self.config, len(index)
-        base = self._base(epoch)[repetition, index]
 
         def part(number):
             return np.random.default_rng([self._seed, epoch, AUGMENTATION, batch, number])

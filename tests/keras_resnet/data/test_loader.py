@@ -30,8 +30,9 @@ assert keras.backend.backend() == "jax"
 dataset = load_folder(sys.argv[1])
 config = ClassificationPipelineConfig(
     batch_size=4, image_size=16, trivial_augment=True, mixup=0.2, cutmix=1.0, random_erasing=0.5)
-model = keras.Sequential([
-    keras.layers.GlobalAveragePooling2D(), keras.layers.BatchNormalization(), keras.layers.Dense(2)])
+layers = keras.layers
+model = keras.Sequential(
+    [layers.GlobalAveragePooling2D(), layers.BatchNormalization(), layers.Dense(2)])
 model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
 batches = make_batches(dataset, config, training=True)
 history = model.fit(batches, steps_per_epoch=2, epochs=2, verbose=0, shuffle=False)

@@ -9,8 +9,10 @@ import pytest
 from keras_resnet.data.batches import make_batches, numpy_batches
 from keras_resnet.data.config import ClassificationPipelineConfig
 from keras_resnet.data.device import DeviceBatches, DeviceImages
+from keras_resnet.data.errors import DataError
+from keras_resnet.data.folder import load_folder
 from keras_resnet.data.loader import PyDatasetLoader
-from tests.keras_resnet.data.helpers import photographs, random_images
+from tests.keras_resnet.data.helpers import photographs, random_images, write_folder
 
 PLAIN = {"crop": "pad_crop"}
 EVERYTHING = {
@@ -129,3 +131,26 @@ def test_images_that_do_not_fit_the_crop_are_named():
     loader = PyDatasetLoader(photographs(4), config_of(crop="none", eval_crop=64), training=False)
     with pytest.raises(ValueError, match=r"photographs\[0\].*before the crop.*crop=64"):
         loader[0]
+
+
+def test_shapes_are_known_beforehand():
+    config = config_of(crop="random_resized", mixup=0.2, eval_crop=24)
+    for training in (True, False):
+        batches = make_batches(photographs(10), config, training)
+        (x, y), *_ = take(batches, 1)
+        assert x.shape == ((4, 32, 32, 3) if training else (4, 24, 24, 3))
+        if hasattr(batches, "element_spec"):
+            images, labels = batches.element_spec
+            assert tuple(images.shape) == x.shape and tuple(labels.shape) == y.shape
+            assert images.dtype.name == x.dtype and labels.dtype.name == y.dtype
+
+
+def test_images_that_do_not_decode_are_named(tmp_path):
+    write_folder(tmp_path, {"a": 3})
+    dataset = load_folder(tmp_path)
+    (tmp_path / "a" / "1.png").write_bytes(b"no image")
+    for make in (make_batches, PyDatasetLoader):
+        batches = make(dataset, config_of(batch_size=3), training=True)
+        with pytest.raises(Exception, match=r"a/1\.png does not decode") as caught:
+            take(batches, 1)
+        assert isinstance(caught.value, DataError) == isinstance(batches, PyDatasetLoader)
