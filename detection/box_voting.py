@@ -53,5 +53,7 @@ def box_voting(boxes, classes, candidates, scores, iou_threshold=0.5):
     overlaps = iou_of_sides(sides(boxes[:, :, None]), sides(candidates))
     votes = ops.where((overlaps >= iou_threshold) & (classes[:, :, None] >= 0), scores, 0.0)
     total = ops.sum(votes, axis=2, keepdims=True)
+    # Not only multiplied by zero, which NaN outlasts.
+    candidates = ops.where(votes[..., None] > 0, candidates, 0.0)
     mean = ops.sum(votes[..., None] * candidates, axis=2) / ops.where(total > 0, total, 1.0)
     return ops.where(total > 0, mean, boxes)

@@ -4,6 +4,7 @@ import dataclasses
 
 from keras import ops
 
+from detection.box_voting import box_voting
 from detection.boxes import clip_boxes
 from detection.nms import nms
 from detection.soft_nms import SoftNMS
@@ -21,6 +22,8 @@ class DetectionSelection:
         max_detections: int, detections kept per image.
         min_size: pixels; detections with a shorter side, after clipping, are dropped.
         soft_nms: a `SoftNMS` (or its config) instead of dropping duplicates; `None` for none.
+        voting_iou: IoU from which the boxes of a class, as they are before duplicates are
+            dropped, vote on the box of a detection; see `box_voting`. `None` for no voting.
 
     Call arguments:
         boxes: float32 tensor [B, N, num_classes, 4], or [B, N, 1, 4] for the same box in every
@@ -49,6 +52,7 @@ class DetectionSelection:
     max_detections: int = 100
     min_size: float = 0.0
     soft_nms: SoftNMS | None = None
+    voting_iou: float | None = None
 
     def __post_init__(self):
         if isinstance(self.soft_nms, dict):
@@ -67,11 +71,18 @@ class DetectionSelection:
         valid = ops.repeat(valid, num_classes, axis=1) & (scores > self.score_threshold)
         if self.min_size > 0:
             valid = valid & ops.all(boxes[..., 2:] - boxes[..., :2] >= self.min_size, axis=-1)
-        keep, kept, scores = self._suppress(boxes, scores, classes, valid)
+        keep, kept, kept_scores = self._suppress(boxes, scores, classes, valid)
+        kept_classes = ops.where(kept, ops.take_along_axis(classes, keep, axis=1), -1)
+        kept_boxes = gather_boxes(boxes, keep)
+        if self.voting_iou is not None:
+            shape = (batch, count, num_classes)
+            voters = ops.reshape(boxes, (*shape, 4))
+            votes = ops.reshape(ops.where(valid, scores, 0.0), shape)
+            kept_boxes = box_voting(kept_boxes, kept_classes, voters, votes, self.voting_iou)
         return {
-            "boxes": ops.where(ops.expand_dims(kept, -1), gather_boxes(boxes, keep), 0.0),
-            "scores": scores,
-            "classes": ops.where(kept, ops.take_along_axis(classes, keep, axis=1), -1),
+            "boxes": ops.where(ops.expand_dims(kept, -1), kept_boxes, 0.0),
+            "scores": kept_scores,
+            "classes": kept_classes,
             "num_detections": ops.sum(ops.cast(kept, "int32"), axis=1),
         }
 

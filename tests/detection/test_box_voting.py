@@ -76,6 +76,13 @@ def test_a_box_without_votes_stays():
         np.testing.assert_array_equal(ops.convert_to_numpy(found), box)
 
 
+def test_candidates_that_are_not_finite_have_no_vote():
+    box = np.array([[[0.0, 0, 10, 10]]])
+    broken = np.array([[[[0.0, 0, 10, 10]], [[0, 0, np.nan, 10]], [[0, 0, 10, np.inf]]]])
+    found = box_voting(box, np.array([[0]]), broken, np.array([[[0.5], [0.9], [0.9]]]))
+    assert ops.convert_to_numpy(found).tolist() == box.tolist()
+
+
 def test_overlap_of_just_the_threshold_votes():
     box = np.array([[[0.0, 0, 10, 10]]])
     half = np.array([[[[0.0, 0, 10, 10]], [[0, 0, 10, 5]]]])
