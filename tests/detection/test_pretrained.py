@@ -164,7 +164,7 @@ def test_changes_that_do_not_fit_the_weights_are_refused(state):
 def test_models_without_architecture_are_refused(state):
     model = FasterRCNN.from_pretrained(state)
     model.architecture = None
-    with pytest.raises(ValueError, match="made by `detection.build_model`"):
+    with pytest.raises(ValueError, match=r"made by `detection\.build_model`"):
         FasterRCNN.from_pretrained(model, ["cat"])
 
 

@@ -24,6 +24,8 @@ def small_shapes(v2=False, filters=16, units=24, num_rows=4):
         for name, shape in resnets["resnet18"].items()
         if not name.startswith("fc.")
     }
+    for name in [name for name in shapes if name.endswith("running_mean")]:
+        shapes[name.replace("running_mean", "num_batches_tracked")] = ()
     wide = {256: filters, 1024: units, 12544: 49 * filters, 91: num_rows, 364: 4 * num_rows}
     for name, shape in NAMES[f"fasterrcnn_resnet50_fpn{'_v2' if v2 else ''}"].items():
         if name.startswith("backbone.body."):
@@ -37,7 +39,8 @@ def small_shapes(v2=False, filters=16, units=24, num_rows=4):
 
 def small_state(**options):
     """The rule's weights for `small_shapes`."""
-    return rule_state(small_shapes(**options), small_norms=("bn2.weight",))
+    state = rule_state(small_shapes(**options), small_norms=("bn2.weight",))
+    return {name: np.asarray(value) for name, value in state.items()}
 
 
 def pairs(a, b):
