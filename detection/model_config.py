@@ -181,6 +181,13 @@ class RoIHeadsConfig(StrictModel):
     max_detections: PositiveInt = 100
     min_size: _NotNegative = Field(0.0, description="pixels; shorter detections are dropped")
     soft_nms: SoftNMSConfig | None = None
+    voting_iou: float | None = Field(
+        None, gt=0, le=1, description="IoU from which boxes vote on a detection's; null: no voting"
+    )
+    refinements: int = Field(
+        0, ge=0, description="how often regions are classified again at their regressed boxes"
+    )
+    context: bool = Field(False, description="global context: the whole image beside each region")
     cascade: CascadeConfig | None = None
 
     @model_validator(mode="before")
@@ -204,8 +211,27 @@ class RoIHeadsConfig(StrictModel):
             _refuse(self, ["nms_threshold"], "with gaussian `soft_nms`")
         if self.cascade is not None:
             _refuse(self, ["positive_iou", "box_weights"], "with `cascade`, which has its own")
+            _refuse(self, ["refinements", "context"], "with `cascade`, which refines boxes itself")
             if not self.class_agnostic:
                 raise ValueError("a `cascade` refines one box a region: `class_agnostic: true`")
+        return self
+
+
+class TestTimeConfig(StrictModel):
+    """Arguments of `TestTimeAugmentation`: what images are looked at more than once."""
+
+    scales: tuple[PositiveInt, ...] = Field((), description="shorter sides; []: the model's own")
+    flip: bool = Field(False, description="also mirrored from left to right")
+    merge: Literal["boxes", "features"] = Field(
+        "boxes", description="boxes: before suppression; features: maxout over two nearest scales"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self):
+        if len(set(self.scales)) != len(self.scales):
+            raise ValueError("`scales` must differ from each other")
+        if not self.scales and not self.flip:
+            raise ValueError("`test_time` needs `scales` or `flip: true`; leave it out for neither")
         return self
 
 
@@ -218,6 +244,9 @@ class ModelConfig(StrictModel):
     fpn_norm: _Norm | None = Field(None, description="after every convolution of the pyramid")
     rpn: RPNConfig = RPNConfig()
     roi_heads: RoIHeadsConfig = RoIHeadsConfig()
+    test_time: TestTimeConfig | None = Field(
+        None, description="used by detect, evaluate_detector and predict; not during training"
+    )
     pixel_mean: tuple[float, float, float] = PIXEL_MEAN
     pixel_std: tuple[float, float, float] = PIXEL_STD
 
@@ -243,6 +272,9 @@ class ModelConfig(StrictModel):
 
     @model_validator(mode="after")
     def _nothing_ignored(self):
+        by_features = self.test_time is not None and self.test_time.merge == "features"
+        if by_features and self.roi_heads.cascade is not None:
+            raise ValueError("a `cascade` goes with `test_time.merge: boxes` only")
         if self.architecture == "fpn":
             return self
         if len(self.backbone.blocks_per_stage) < 2:
