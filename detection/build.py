@@ -85,6 +85,7 @@ def _build_roi_heads(config, body, num_classes):
             max_detections=config.max_detections,
             min_size=config.min_size,
             soft_nms=config.soft_nms and config.soft_nms.model_dump(),
+            voting_iou=config.voting_iou,
         ),
         "sampling": RegionSampling(config.samples, config.positive_fraction, config.positive_iou),
     }
@@ -101,6 +102,8 @@ def _build_roi_heads(config, body, num_classes):
     return RoIHeads(
         box_head=body.box_heads("box_head"),
         predictor=predictor("predictor", config.box_weights),
+        refinements=config.refinements,
+        context=config.context,
         name="roi_heads",
         **parts,
     )
