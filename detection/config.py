@@ -95,6 +95,9 @@ class TrainConfig(StrictModel):
     jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: PositiveInt = 1
     evaluate_every: PositiveInt = Field(1, description="epochs between evaluations")
+    state_every: PositiveInt | None = Field(
+        None, description="steps between states to resume from; null: at the ends of epochs only"
+    )
     seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
     tensorboard: bool = True
 

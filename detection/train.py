@@ -1,14 +1,15 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
 import contextlib
+import hashlib
 import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from detection.build import build_model
-from detection.callbacks import Evaluation, StopAfter
-from detection.config import load_config
+from detection.callbacks import COLUMNS, Evaluation
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
@@ -20,14 +21,14 @@ from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
 from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.loop import fit
 from keras_resnet.training.optimizer import build_optimizer
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.run_state import check_identity
 from keras_resnet.training.schedules import WarmupCosine, WarmupStep, scaled_learning_rate
 from keras_resnet.training.tensorboard import tensorboard_callback
-from keras_resnet.training.training_state import restore_training_state, save_training_state
-from keras_resnet.training.verified_folder import holds_folder
 
 
 @contextlib.contextmanager
@@ -79,7 +80,8 @@ def train_detector(config, say=print):
     pipeline = config.data.pipeline
     if pipeline.seed is None:
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
-    folder, state = _run_folder(config)
+    identity = _identity(config, datasets)
+    folder = _run_folder(config, identity)
     model = build_model(
         config.model, categories, preprocessing_of(pipeline), seed=config.train.seed
     )
@@ -90,18 +92,29 @@ def train_detector(config, say=print):
         jit_compile=choose_jit(config.train.jit_compile),
         steps_per_execution=config.train.steps_per_execution,
     )
-    epoch = 0
-    if state is not None:
-        epoch = restore_training_state(state, model)[0]["epoch"]
-        batches = make_batches(datasets["train"], pipeline, training=True, start_epoch=epoch)
-        say(f"continuing {folder} after epoch {epoch}")
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
-    draw_training_batches(batches, categories, folder)
+    if not config.run.resume:
+        (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
+        draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
 
     evaluation_batches = make_batches(datasets["val"], pipeline, training=False)
-    last = _fit(config, model, batches, evaluation_batches, datasets, steps, epoch, folder, say)
+    logs = fit(
+        model,
+        lambda epoch, batch: make_batches(
+            datasets["train"], pipeline, training=True, start_epoch=epoch, start_batch=batch
+        ),
+        steps=steps,
+        folder=folder,
+        callbacks=_callbacks(config, model, batches.plan, datasets["train"], folder, say),
+        evaluate=Evaluation(model, evaluation_batches, datasets["val"], say),
+        evaluate_every=config.train.evaluate_every,
+        state_every=config.train.state_every,
+        resume=config.run.resume,
+        identity=identity,
+        images_per_step=pipeline.batch_size,
+        say=say,
+    )
 
     best = load(folder)
     results = predict_dataset(best, numpy_batches(evaluation_batches), datasets["val"])
@@ -111,7 +124,7 @@ def train_detector(config, say=print):
     plot_run(folder, metrics, ground_truth, results, categories)
     drawn = draw_validation(datasets["val"], results, folder, config.run.pictures)
     # The best epoch was chosen on this very split; the last one was not.
-    metrics["last_epoch"] = last
+    metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     say(summary_table(metrics))
@@ -120,33 +133,34 @@ def train_detector(config, say=print):
     return folder, metrics
 
 
-def _run_folder(config):
-    """The folder of the run and, for one that is continued, its saved state."""
+def _run_folder(config, identity):
+    """The folder of the run; if it is to be continued, it holds a state of this very run."""
     if not config.run.resume:
-        return new_run_folder(config.run.project, config.run.name), None
+        return new_run_folder(config.run.project, config.run.name)
     folder = Path(config.run.project) / config.run.name
-    state = folder / "weights" / "state"
-    if not holds_folder(state):
-        raise ValueError(
-            f"There is nothing to continue: {state} does not exist. Set run.project and run.name "
-            f"to the run's folder, or leave out run.resume. Received: run.name={config.run.name!r}"
-        )
-    before, now = (_comparable(c) for c in (load_config(str(folder / "config.yaml")), config))
-    changed = sorted(key for key in now if before[key] != now[key])
-    if changed:
-        raise ValueError(
-            f"The run in {folder} was made with another configuration; continue it with the same "
-            f"one. Different: {', '.join(changed)}"
-        )
-    return folder, state
+    check_identity(folder / "weights", identity)
+    return folder
 
 
-def _comparable(config):
-    """Sections of a configuration by name, without what may change when a run goes on."""
-    values = config.model_dump(exclude={"run": True, "train": {"tensorboard", "jit_compile"}})
+def _identity(config, datasets):
+    """What a run that is continued has in common with its beginning: settings and data."""
+    free = {"tensorboard", "jit_compile", "state_every"}
     return {
-        f"{section}.{key}": value for section in values for key, value in values[section].items()
+        **config.model_dump(mode="json", exclude={"run": True, "train": free}),
+        "class_names": list(datasets["train"].class_names),
+        "images": {split: _fingerprint(dataset) for split, dataset in datasets.items()},
     }
+
+
+def _fingerprint(dataset):
+    """Tells data sets of other images, sizes or boxes apart; where the files are does not count."""
+    total = hashlib.sha256()
+    for r in dataset.records:
+        row = (str(r.image_id), Path(r.image_path).name, int(r.height), int(r.width))
+        total.update(repr(row).encode())
+        for array in (r.boxes, r.classes, r.is_crowd):
+            total.update(np.ascontiguousarray(array).tobytes())
+    return {"count": len(dataset), "sha256": total.hexdigest()}
 
 
 def preprocessing_of(pipeline):
@@ -202,51 +216,31 @@ def _categories(datasets):
     return [{"id": c.id, "name": c.name} for c in datasets["train"].categories]
 
 
-def _fit(config, model, batches, evaluation_batches, datasets, steps, epoch, folder, say):
-    """Trains from an epoch on; returns the figures of the last evaluation by name."""
-    settings = config.train
-    epochs = -(-steps // batches.steps_per_epoch)
-    quiet = say is not print
+def _callbacks(config, model, plan, dataset, folder, say):
+    size = config.data.pipeline.batch_size
 
     def describe(epoch, step):
-        size = config.data.pipeline.batch_size
-        rows = batches.plan.epoch(epoch).index[step * size : (step + 1) * size]
-        records = [datasets["train"].records[row] for row in rows]
+        rows = plan.epoch(epoch).index[step * size : (step + 1) * size]
+        records = [dataset.records[row] for row in rows]
         return ", ".join(f"{r.image_id} ({Path(r.image_path).name})" for r in records)
 
-    evaluation = Evaluation(
-        evaluation_batches, datasets["val"], settings.evaluate_every, epochs, say
-    )
     callbacks = [
         NaNStop(describe),
-        StopAfter(steps, done=epoch * batches.steps_per_epoch),
-        evaluation,
         Checkpoints(
             folder / "weights",
             save=lambda path: save_model(model, path),
             monitor="metrics/mAP50-95",
-            resume=epoch > 0,
-            save_state=lambda path, epoch: save_training_state(path, model, {"epoch": epoch}),
         ),
         CSVResults(folder / "results.csv"),
-        ProgressLogger(images_per_step=config.data.pipeline.batch_size, quiet=quiet),
+        ProgressLogger(images_per_step=size, quiet=say is not print),
     ]
-    if settings.tensorboard:
+    if config.train.tensorboard:
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
             say(note)
         else:
             callbacks.append(callback)
-    model.fit(
-        batches,
-        initial_epoch=epoch,
-        epochs=epochs,
-        steps_per_epoch=batches.steps_per_epoch,
-        callbacks=callbacks,
-        shuffle=False,  # the plan has done it
-        verbose=0,
-    )
-    return evaluation.last
+    return callbacks
 
 
 def _export(config, model, dataset, folder, say):

@@ -8,7 +8,11 @@ import shutil
 import numpy as np
 
 from keras_resnet.training.drift import refuse_drift
-from keras_resnet.training.training_state import restore_training_state, save_training_state
+from keras_resnet.training.training_state import (
+    read_extra,
+    restore_training_state,
+    save_training_state,
+)
 from keras_resnet.training.verified_folder import CorruptedError, holds_folder
 
 STATE, PREVIOUS, NEXT = "state", "previous", "next"
@@ -24,6 +28,42 @@ def holds_state(folder):
         bool.
     """
     return any(holds_folder(pathlib.Path(folder) / name) for name in (NEXT, STATE, PREVIOUS))
+
+
+def check_identity(folder, identity):
+    """Refuses to continue a run as another one, before anything is built or written.
+
+    Args:
+        folder: folder of the checkpoints, `runs/<name>/weights`.
+        identity: dict given to `fit`.
+
+    Raises:
+        ValueError: there is no state, or it is one of a run that differs; the message names the
+            fields.
+        CorruptedError: all states are damaged.
+    """
+    folders = _folders(folder)
+    for place, state in enumerate(folders):
+        try:
+            extra = read_extra(state)
+        except CorruptedError:
+            if place == len(folders) - 1:
+                raise
+        else:
+            refuse_drift(extra["identity"], identity, pathlib.Path(folder).parent)
+            return
+
+
+def _folders(folder):
+    """The states in a folder, the latest first."""
+    folder = pathlib.Path(folder)
+    found = [folder / name for name in (NEXT, STATE, PREVIOUS) if holds_folder(folder / name)]
+    if not found:
+        raise ValueError(
+            f"There is nothing to continue: {folder / STATE} does not exist. Start the run "
+            "without resuming, or check its name and folder."
+        )
+    return found
 
 
 class RunState:
@@ -91,13 +131,7 @@ class RunState:
             ValueError: there is no state, or it is one of another run.
             CorruptedError: all states are damaged.
         """
-        folders = [self.folder / name for name in (NEXT, STATE, PREVIOUS)]
-        folders = [folder for folder in folders if holds_folder(folder)]
-        if not folders:
-            raise ValueError(
-                f"There is nothing to continue: {self.folder / STATE} does not exist. Start the "
-                "run without resuming, or check its name and folder."
-            )
+        folders = _folders(self.folder)
         for place, folder in enumerate(folders):
             try:
                 extra, arrays = restore_training_state(folder, self.model, check=self._check)

@@ -108,6 +108,22 @@ def restore_training_state(folder, model, check=None):
     return state["extra"], more
 
 
+def read_extra(folder):
+    """Reads what the caller of `save_training_state` kept, and nothing else.
+
+    Args:
+        folder: path given to `save_training_state`.
+
+    Returns:
+        The dict `extra`.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        CorruptedError: the file is missing, cut short or changed.
+    """
+    return strict_json.loads(read_folder(folder, (STATE,))[STATE], f"{folder}/{STATE}")["extra"]
+
+
 def _optimizer(model):
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:

@@ -281,7 +281,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
         detection.load_config(str(path), ["run.resume=true"]), say=lines.append
     )
     assert cut == tmp_path / "runs" / "cut" and whole == tmp_path / "runs" / "whole"
-    assert f"continuing {cut} after epoch 1" in lines
+    assert f"continuing {cut} after step 2 of 9" in lines
     rows = [list(csv.DictReader((f / "results.csv").open(newline=""))) for f in (whole, cut)]
     assert [row["epoch"] for row in rows[1]] == [row["epoch"] for row in rows[0]]
     # RoIAlign's gradient kernel adds in varying order, so equality is not to the bit.
