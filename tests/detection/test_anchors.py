@@ -78,8 +78,27 @@ def test_shapes_may_be_tensors(jit_compile):
         np.testing.assert_allclose(result, generator([(height, width)])[0])
 
 
+def test_spacing_by_the_image_as_torchvision_has_it():
+    # An image of 96 x 160 pixels has a map of 2 x 3 cells at stride 64, which torchvision puts
+    # 96 // 2 = 48 and 160 // 3 = 53 pixels apart.
+    generator = AnchorGenerator(((64,),), (1.0,), (64,), fit_strides=True)
+    expected = [[x - 32, y - 32, x + 32, y + 32] for y in (0, 48) for x in (0, 53, 106)]
+    np.testing.assert_array_equal(generator([(2, 3)], (96, 160))[0], expected)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
+    def place(images):
+        height, width = tf.shape(images)[1], tf.shape(images)[2]
+        return generator([((height + 63) // 64, (width + 63) // 64)], (height, width))[0]
+
+    np.testing.assert_array_equal(place(tf.zeros((1, 96, 160, 3))), expected)
+    with pytest.raises(ValueError, match="image_shape=None"):
+        generator([(2, 3)])
+
+
 def test_config_round_trip():
-    generator = AnchorGenerator(((32,), (64,)), RATIOS, (4, 8), offset=0.5, rounded=True)
+    generator = AnchorGenerator(
+        ((32,), (64,)), RATIOS, (4, 8), offset=0.5, rounded=True, fit_strides=True
+    )
     clone = AnchorGenerator.from_config(generator.get_config())
     assert clone.get_config() == generator.get_config()
     np.testing.assert_array_equal(clone.cells, generator.cells)

@@ -47,6 +47,35 @@ def test_pyramid_equals_numpy_also_for_odd_sizes(sizes):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_norms_follow_every_convolution(training):
+    inputs = features(((4, 4), (2, 2)), channels=(3, 5))
+    pyramid = FeaturePyramid(("C2", "C3"), filters=4, norm={"kind": "batch", "epsilon": 1e-3})
+    pyramid.build({name: x.shape for name, x in inputs.items()})
+    rng = np.random.default_rng(1)
+    for norm in (*pyramid.lateral_norms, *pyramid.output_norms):
+        norm.set_weights([rng.uniform(0.5, 1.5, 4) for _ in range(4)])
+    before = [norm.get_weights() for norm in (*pyramid.lateral_norms, *pyramid.output_norms)]
+
+    def unit(x, convolution, weights):
+        x = convolve(x, convolution.get_weights()[0], 0)
+        gamma, beta, mean, variance = weights
+        if training:
+            mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+    c2, c3 = (unit(x, *u) for x, *u in zip(inputs.values(), pyramid.laterals, before[:2]))
+    c2 = c2 + c3.repeat(2, axis=1).repeat(2, axis=2)
+    expected = [unit(x, *u) for x, *u in zip((c2, c3), pyramid.outputs, before[2:])]
+    found = pyramid(inputs, training=training)
+    for level in range(2):
+        np.testing.assert_allclose(found[level], expected[level], atol=1e-4)
+    assert not any(layer.use_bias for layer in (*pyramid.laterals, *pyramid.outputs))
+    clone = FeaturePyramid.from_config(pyramid.get_config())
+    clone.build({name: x.shape for name, x in inputs.items()})
+    assert [w.shape for w in clone.weights] == [w.shape for w in pyramid.weights]
+
+
 def test_output_shapes_are_those_computed():
     inputs = features(((8, 12), (4, 6), (2, 3)))
     pyramid = FeaturePyramid(("C2", "C3", "C4"), filters=4)

@@ -154,6 +154,26 @@ def test_sampling_takes_the_number_asked_for(maps):
     assert float(found["rpn_objectness_loss"]) == pytest.approx(np.log(2), rel=1e-5)
 
 
+def test_convolutions_follow_each_other():
+    rpn = make_rpn(filters=5, conv_depth=2)
+    features = [np.ones((1, 4, 3, 6), "float32"), np.ones((1, 2, 2, 6), "float32")]
+    rpn.build([feature.shape for feature in features])
+    # Middle taps only: every location is two matrices and a ReLU after each.
+    rng = np.random.default_rng(4)
+    matrices = [rng.standard_normal(shape).astype("float32") for shape in ((6, 5), (5, 5), (5, 3))]
+    for layer, matrix in zip((*rpn.convolutions, rpn.objectness), matrices):
+        kernel = np.zeros(layer.kernel.shape, "float32")
+        kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] = matrix
+        layer.kernel.assign(kernel)
+    objectness, _ = rpn(features)
+    hidden = np.maximum(np.maximum(np.ones(6) @ matrices[0], 0) @ matrices[1], 0)
+    expected = np.tile(hidden @ matrices[2], 12)
+    np.testing.assert_allclose(objectness[0][0], expected, rtol=1e-4, atol=1e-5)
+    assert RegionProposalNetwork.from_config(rpn.get_config()).conv_depth == 2
+
+
 def test_wrong_options_are_named():
+    with pytest.raises(ValueError, match="conv_depth=0"):
+        make_rpn(conv_depth=0)
     with pytest.raises(ValueError, match="normalize_by='mean'"):
         make_rpn(normalize_by="mean")
