@@ -114,8 +114,14 @@ def _refuse_splits(folder, present, class_names):
 
 def _images(folder, endings):
     """Sorted paths of the images in a folder and the folders in it."""
-    found = []
+    found, seen = [], set()
     for parent, folders, files in os.walk(folder, followlinks=True):
+        # Links can go in circles.
+        place = os.path.realpath(parent)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             ending = os.path.splitext(name)[1].lower()

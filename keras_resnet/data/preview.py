@@ -32,7 +32,7 @@ def preview(batches, path, class_names=None, images=16, columns=4):
     >>> data = ImageDataset("blank", ["a"], [0] * 5, images=np.zeros((5, 32, 32, 3), "uint8"))
     >>> config = ClassificationPipelineConfig(batch_size=4, image_size=32, crop="pad_crop")
     >>> preview(make_batches(data, config, training=True), "train_batch0.jpg").size
-    (412, 118)
+    (404, 118)
     """
     x, y = next(iter(numpy_batches(batches)))
     rows = [row for row in range(len(x)) if np.ndim(y[row]) or y[row] >= 0][:images]

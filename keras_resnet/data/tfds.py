@@ -98,7 +98,7 @@ def _class_names(tfds, name, features):
     )
     if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
         return label.names
-    found = ", ".join(f"{key} ({type(value).__name__})" for key, value in features.items())
+    found = ", ".join(f"{key} ({type(value).__name__})" for key, value in sorted(features.items()))
     raise DataError(
         f"{name} cannot be used for classification: it needs the features 'image' (Image) and "
         f"'label' (ClassLabel). Found: {found}"

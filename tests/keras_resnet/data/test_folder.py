@@ -56,6 +56,14 @@ def test_hidden_files_and_other_files_are_ignored(tmp_path):
     assert names == ["/a/0.png", "/a/UPPER.JPEG", "/a/no_ending", "/a/deeper/0.png"]
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    write_folder(tmp_path / "elsewhere", {"x": 2})
+    write_folder(tmp_path / "data", {"a": 1})
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data" / "a")
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere" / "x")
+    assert load_folder(tmp_path / "data").labels.tolist() == [0, 1, 1]
+
+
 def test_empty_classes_are_refused_by_name(tmp_path):
     write_folder(tmp_path, {"a": 1, "b": 0, "c": 0})
     with pytest.raises(DataError, match=r"no images in .*b, .*c\."):
