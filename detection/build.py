@@ -71,8 +71,10 @@ def _build_roi_heads(config, body, num_classes):
     parts = {
         "pooler": RoIPooler(
             strides=body.strides,
+            method=config.pooling,
             size=config.pool_size,
             sampling_ratio=config.sampling_ratio,
+            max_samples=config.max_samples,
             aligned=config.aligned,
             canonical_size=config.canonical_size,
             canonical_level=config.canonical_level,

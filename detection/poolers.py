@@ -3,6 +3,7 @@
 import dataclasses
 
 from detection.roi_align import multilevel_roi_align
+from detection.roi_pool import multilevel_roi_pool
 
 
 @dataclasses.dataclass
@@ -11,9 +12,9 @@ class RoIPooler:
 
     Args:
         strides: pixels per cell of each pooled level, finest first.
+        method: `"align"` (RoIAlign) or `"max"` (RoIPool).
         size: cells per side of a pooled region.
-        sampling_ratio: samples per cell and axis.
-        aligned: whether the centre of the first pixel is at 0, as in `roi_align`.
+        sampling_ratio, max_samples, aligned: of RoIAlign, see `roi_align`.
         canonical_size: pixels; regions of this size (square root of the area) are pooled from
             level `canonical_level`.
         canonical_level: level number, e.g. 4 for P4.
@@ -42,8 +43,10 @@ class RoIPooler:
     """
 
     strides: tuple = (4, 8, 16, 32)
+    method: str = "align"
     size: int = 7
     sampling_ratio: int = 2
+    max_samples: int = 4
     aligned: bool = True
     canonical_size: float = 224
     canonical_level: int = 4
@@ -52,19 +55,27 @@ class RoIPooler:
 
     def __post_init__(self):
         self.strides = tuple(self.strides)
+        if self.method not in ("align", "max"):
+            raise ValueError(f"`method` must be 'align' or 'max'. Received: method={self.method!r}")
 
     def __call__(self, features, boxes):
+        options = {
+            "output_size": self.size,
+            "canonical_size": self.canonical_size,
+            "canonical_level": self.canonical_level,
+            "min_level": self.min_level,
+            "epsilon": self.level_epsilon,
+        }
+        if self.method == "max":
+            return multilevel_roi_pool(features, boxes, self.strides, **options)
         return multilevel_roi_align(
             features,
             boxes,
             self.strides,
-            output_size=self.size,
             sampling_ratio=self.sampling_ratio,
             aligned=self.aligned,
-            canonical_size=self.canonical_size,
-            canonical_level=self.canonical_level,
-            min_level=self.min_level,
-            epsilon=self.level_epsilon,
+            max_samples=self.max_samples,
+            **options,
         )
 
     def get_config(self):

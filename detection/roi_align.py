@@ -3,12 +3,22 @@
 from keras import ops
 
 from detection import _tensorflow
-from detection.boxes import area
+from detection.roi_levels import assign_levels, level_geometry
 
 _FAR_OUTSIDE = -1e6  # pixels
+# Beyond this many numbers a region, the terms of a gradient are not made all at once.
+_LARGEST_UPDATE = 2**20
 
 
-def roi_align(features, boxes, spatial_scale, output_size=7, sampling_ratio=2, aligned=True):
+def roi_align(
+    features,
+    boxes,
+    spatial_scale,
+    output_size=7,
+    sampling_ratio=2,
+    aligned=True,
+    max_samples=4,
+):
     """Pool one feature map inside boxes by bilinear interpolation.
 
     Every box is divided into `output_size x output_size` bins and every bin is the mean of
@@ -21,15 +31,17 @@ def roi_align(features, boxes, spatial_scale, output_size=7, sampling_ratio=2, a
         boxes: float tensor `[B, N, 4]`, pixels of the image.
         spatial_scale: float, cells of the map in one pixel of the image, e.g. `1 / 16`.
         output_size: int, bins along each side.
-        sampling_ratio: int >= 1, samples along each side of a bin.
+        sampling_ratio: int, samples along each side of a bin; 0 for as many as the bin has cells,
+            rounded up, which costs `(max_samples / 2)**2` times as much as 2 samples.
         aligned: bool; True places the centre of the first pixel at 0 (half a pixel less than
             without), False is the older form, in which boxes are also at least one cell large.
+        max_samples: int, most samples along each side of a bin with `sampling_ratio=0`.
 
     Returns:
         Tensor `[B, N, output_size, output_size, C]` of the features' dtype.
 
     Raises:
-        ValueError: if `output_size` or `sampling_ratio` is not a positive int.
+        ValueError: if `output_size`, `sampling_ratio` or `max_samples` is no such int.
 
     Reference:
         He et al. 2017 (Mask R-CNN), section 3.
@@ -42,7 +54,14 @@ def roi_align(features, boxes, spatial_scale, output_size=7, sampling_ratio=2, a
     boxes = ops.cast(boxes, "float32")
     levels = ops.zeros_like(boxes[..., 0], dtype="int32")
     return _align(
-        [features], boxes, levels, [1.0 / spatial_scale], output_size, sampling_ratio, aligned
+        [features],
+        boxes,
+        levels,
+        [1.0 / spatial_scale],
+        output_size,
+        sampling_ratio,
+        aligned,
+        max_samples,
     )
 
 
@@ -57,6 +76,7 @@ def multilevel_roi_align(
     canonical_level=4,
     min_level=2,
     epsilon=1e-8,
+    max_samples=4,
 ):
     """RoIAlign on the level of a pyramid that fits each box's size.
 
@@ -68,7 +88,7 @@ def multilevel_roi_align(
             `min_level + 1`, ...
         boxes: float tensor `[B, N, 4]`, pixels of the image.
         strides: list of numbers, pixels of the image in one cell of each level.
-        output_size, sampling_ratio, aligned: as in `roi_align`.
+        output_size, sampling_ratio, aligned, max_samples: as in `roi_align`.
         canonical_size: float, side in pixels of a square box that goes to `canonical_level`.
         canonical_level: int.
         min_level: int, number of the first level.
@@ -95,122 +115,128 @@ def multilevel_roi_align(
             f"Received: {len(features)} feature maps, strides={strides}"
         )
     boxes = ops.cast(boxes, "float32")
-    levels = _assign_levels(
+    levels = assign_levels(
         boxes, len(features), canonical_size, canonical_level, min_level, epsilon
     )
-    return _align(features, boxes, levels, strides, output_size, sampling_ratio, aligned)
+    return _align(
+        features, boxes, levels, strides, output_size, sampling_ratio, aligned, max_samples
+    )
 
 
-def _assign_levels(boxes, num_levels, canonical_size, canonical_level, min_level, epsilon):
-    # Comparing with powers of two is the floor of the logarithm without its rounding, which
-    # differs between backends just where boxes have a power of two as side.
-    size = ops.sqrt(area(boxes)) / canonical_size + epsilon
-    levels = ops.zeros_like(size, dtype="int32")
-    for level in range(min_level + 1, min_level + num_levels):
-        levels = levels + ops.cast(size >= 2.0 ** (level - canonical_level), "int32")
-    return levels
-
-
-def _align(features, boxes, levels, strides, output_size, sampling_ratio, aligned):
-    for name, value in (("output_size", output_size), ("sampling_ratio", sampling_ratio)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"`{name}` must be a positive int. Received: {name}={value}")
+def _align(features, boxes, levels, strides, output_size, sampling_ratio, aligned, max_samples):
+    _check("output_size", output_size, 1)
+    _check("sampling_ratio", sampling_ratio, 0)
+    _check("max_samples", max_samples, 1)
     features = [ops.convert_to_tensor(feature) for feature in features]
     strides = [float(stride) for stride in strides]
     # The kernel refuses such boxes; out here they pool nothing.
     finite = ops.all(ops.isfinite(boxes), axis=-1, keepdims=True)
     boxes = ops.stop_gradient(ops.where(finite, boxes, _FAR_OUTSIDE))
-    align = _tensorflow.multilevel_roi_align if _tensorflow.kernels_available() else _gather_align
-    return align(features, boxes, levels, strides, output_size, sampling_ratio, aligned)
-
-
-def _gather_align(features, boxes, levels, strides, output_size, sampling_ratio, aligned):
-    """RoIAlign as weighted sums of rows of one table, which holds all levels and images."""
-    channels = features[0].shape[-1]
-    # float32, because in 16 bits the gradients of overlapping boxes would not add up.
-    table = ops.concatenate(
-        [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features], axis=0
+    taps = _all_taps(
+        features, boxes, levels, strides, (output_size, sampling_ratio, aligned, max_samples)
     )
-    height, width, offset, stride = _level_geometry(features, levels, strides)
-    grid = (output_size, sampling_ratio, aligned)
+    if sampling_ratio and _tensorflow.kernels_available():
+
+        def forward(*features):
+            return _tensorflow.multilevel_roi_align(
+                features, boxes, levels, strides, output_size, sampling_ratio, aligned
+            )
+    else:
+
+        def forward(*features):
+            return _weighted_sum(features, taps)
+
+    @ops.custom_gradient
+    def pool(*features):
+        return forward(*features), lambda upstream: _gradients(upstream, features, taps)
+
+    return pool(*features)
+
+
+def _check(name, value, least):
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        kind = "a positive int" if least else "an int, 0 or positive"
+        raise ValueError(f"`{name}` must be {kind}. Received: {name}={value}")
+
+
+def _all_taps(features, boxes, levels, strides, grid):
+    """The cells that every bin is made of, in a table of all levels and images.
+
+    Returns:
+        `(rows, row_weights, columns, column_weights)`, int32 and float32 tensors `[B, N,
+        output_size, taps]`. Entry `row + column` of the table counts with the product of both
+        weights.
+    """
+    height, width, offset, stride = level_geometry(features, levels, strides)
     rows, row_weights = _taps(boxes[..., 1], boxes[..., 3], stride, height, *grid)
     columns, column_weights = _taps(boxes[..., 0], boxes[..., 2], stride, width, *grid)
     rows = offset[..., None, None] + rows * width[..., None, None]
-    pooled = _weighted_rows(table, rows, row_weights, columns, column_weights)
-    return ops.cast(pooled, features[0].dtype)
+    return rows, row_weights, columns, column_weights
 
 
-def _weighted_rows(table, rows, row_weights, columns, column_weights):
-    """Sum the table's entries at `rows + columns` over the taps of every bin.
+def _weighted_sum(features, taps):
+    """Pool by adding up the terms of all bins, one after the other."""
+    rows, row_weights, columns, column_weights = taps
+    channels, count = features[0].shape[-1], rows.shape[-1]
+    table = ops.concatenate(
+        [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features], axis=0
+    )
+    total = 0.0
+    for i in range(count):
+        for j in range(count):
+            index = rows[..., :, None, i] + columns[..., None, :, j]
+            weight = row_weights[..., :, None, i] * column_weights[..., None, :, j]
+            total = total + ops.take(table, index, axis=0) * weight[..., None]
+    return ops.cast(total, features[0].dtype)
 
-    The terms are added one by one. Left to differentiate that itself, a backend would make one
-    gradient of the whole table for every term; here all terms are scattered into one.
 
-    Args:
-        table: float32 tensor `[T, C]`.
-        rows, columns: int32 tensors `[B, N, output_size, taps]`.
-        row_weights, column_weights: float32 tensors of the same shape.
+def _gradients(upstream, features, taps):
+    """Gradients of all feature maps.
 
-    Returns:
-        float32 tensor `[B, N, output_size, output_size, C]`.
+    Left to differentiate the sum itself, a backend would make one gradient of the whole table for
+    every term; here all terms are scattered into one, or, where that takes too much memory, into
+    one for every row of samples. TensorFlow's kernel loses updates when several threads write to
+    one cell, so its gradient is not used.
     """
-    taps, channels, length = rows.shape[-1], table.shape[-1], ops.shape(table)[0]
+    rows, row_weights, columns, column_weights = taps
+    channels, count = features[0].shape[-1], rows.shape[-1]
+    sizes = [ops.shape(f)[0] * ops.shape(f)[1] * ops.shape(f)[2] for f in features]
+    # float32, because in 16 bits the gradients of overlapping boxes would not add up.
+    upstream = ops.cast(upstream, "float32")[..., None, None, :]
 
-    @ops.custom_gradient
-    def pool(table):
-        total = 0.0
-        for i in range(taps):
-            for j in range(taps):
-                index = rows[..., :, None, i] + columns[..., None, :, j]
-                weight = row_weights[..., :, None, i] * column_weights[..., None, :, j]
-                total = total + ops.take(table, index, axis=0) * weight[..., None]
+    def scattered(part):
+        index = rows[..., :, None, part, None] + columns[..., None, :, None, :]
+        weight = row_weights[..., :, None, part, None] * column_weights[..., None, :, None, :]
+        update = upstream * weight[..., None]
+        return ops.segment_sum(
+            ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), sum(sizes)
+        )
 
-        def gradient(upstream):
-            index = rows[..., :, None, :, None] + columns[..., None, :, None, :]
-            weight = row_weights[..., :, None, :, None] * column_weights[..., None, :, None, :]
-            update = upstream[..., None, None, :] * weight[..., None]
-            return ops.segment_sum(
-                ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), length
-            )
-
-        return total, gradient
-
-    return pool(table)
-
-
-def _level_geometry(features, levels, strides):
-    """Height, width, first row in the table and stride for every box, `[B, N]` each."""
-    batch = ops.shape(levels)[0]
-    image = ops.arange(batch, dtype="int32")[:, None]
-    zero = ops.zeros_like(levels)
-    height, width, offset = zero, zero, zero
-    stride = ops.zeros_like(levels, dtype="float32")
-    first = 0
-    for level, feature in enumerate(features):
-        level_height, level_width = ops.shape(feature)[1], ops.shape(feature)[2]
-        here = levels == level
-        height = ops.where(here, level_height, height)
-        width = ops.where(here, level_width, width)
-        offset = ops.where(here, first + image * (level_height * level_width), offset)
-        stride = ops.where(here, strides[level], stride)
-        first = first + batch * level_height * level_width
-    return height, width, offset, stride
+    if rows.shape[-2] ** 2 * count**2 * channels <= _LARGEST_UPDATE:
+        table = scattered(slice(None))
+    else:
+        table = sum(scattered(slice(i, i + 1)) for i in range(count))
+    gradients, first = [], 0
+    for feature, size in zip(features, sizes):
+        part = ops.reshape(table[first : first + size], ops.shape(feature))
+        gradients.append(ops.cast(part, feature.dtype))
+        first = first + size
+    return tuple(gradients)
 
 
-def _taps(low, high, stride, extent, output_size, sampling_ratio, aligned):
+def _taps(low, high, stride, extent, output_size, sampling_ratio, aligned, max_samples):
     """Cells that contribute to every bin along one axis, and their weights.
 
-    A sample lies between two cells, so a bin has `2 * sampling_ratio` taps:
-    `[B, N, output_size, 2 * sampling_ratio]`, int32 and float32.
+    A sample lies between two cells, so a bin has two taps for each of its samples:
+    `[B, N, output_size, taps]`, int32 and float32.
     """
-    grid = output_size * sampling_ratio
     half_pixel = 0.5 if aligned else 0.0
     start = low / stride - half_pixel
     size = high / stride - half_pixel - start
     if not aligned:
         size = ops.maximum(size, 1.0)
-    middle = ops.cast(ops.arange(grid, dtype="int32"), "float32") + 0.5
-    position = start[..., None] + middle * (size / grid)[..., None]
+    offset, share = _samples(size, output_size, sampling_ratio, max_samples)
+    position = start[..., None] + offset
     extent = extent[..., None]
     limit = ops.cast(extent, "float32")
     # False for NaN too, whose conversion to an index is undefined.
@@ -220,9 +246,30 @@ def _taps(low, high, stride, extent, output_size, sampling_ratio, aligned):
     first = ops.cast(ops.floor(position), "int32")
     second = ops.minimum(first + 1, extent - 1)
     fraction = position - ops.cast(first, "float32")
-    share = ops.cast(inside, "float32") / sampling_ratio
+    share = ops.cast(inside, "float32") * share
     batch, count = ops.shape(low)[0], ops.shape(low)[1]
-    shape = (batch, count, output_size, 2 * sampling_ratio)
+    shape = (batch, count, output_size, 2 * (sampling_ratio or max_samples))
     cells = ops.reshape(ops.stack([first, second], axis=-1), shape)
     weights = ops.reshape(ops.stack([(1.0 - fraction) * share, fraction * share], axis=-1), shape)
     return cells, weights
+
+
+def _samples(size, output_size, sampling_ratio, max_samples):
+    """Where along a box of this size the samples are, and their shares of their bins.
+
+    Returns:
+        Two float32 tensors that broadcast to `[B, N, output_size * samples]`: cells from the start
+        of the box, and share.
+    """
+    if sampling_ratio:
+        grid = output_size * sampling_ratio
+        middle = ops.cast(ops.arange(grid, dtype="int32"), "float32") + 0.5
+        return middle * (size / grid)[..., None], 1.0 / sampling_ratio
+    number = ops.arange(output_size * max_samples, dtype="int32")
+    which, sample = number // max_samples, number % max_samples
+    which, sample = ops.cast(which, "float32"), ops.cast(sample, "float32")
+    bin_size = (size / output_size)[..., None]
+    used = ops.minimum(ops.ceil(bin_size), float(max_samples))
+    at_least_one = ops.maximum(used, 1.0)
+    offset = (which + (sample + 0.5) / at_least_one) * bin_size
+    return offset, ops.where(sample < used, 1.0 / at_least_one, 0.0)

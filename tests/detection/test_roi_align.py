@@ -25,17 +25,21 @@ def path(request, monkeypatch):
 
 
 def naive_roi_align(feature, box, stride, size, ratio, aligned):
-    """One box on one map `[H, W, C]`, sample by sample, in float64."""
+    """One box on one map `[H, W, C]`, sample by sample, in float64.
+
+    `ratio` is the number of samples along a side of a bin, or a pair for rows and columns.
+    """
     height, width, channels = feature.shape
+    rows, columns = np.broadcast_to(ratio, 2)
     start = np.asarray(box, "float64") / stride - (0.5 if aligned else 0)
     w, h = start[2] - start[0], start[3] - start[1]
     if not aligned:
         w, h = max(w, 1), max(h, 1)
     result = np.zeros((size, size, channels))
-    for i in range(size * ratio):
-        for j in range(size * ratio):
-            y = start[1] + (i + 0.5) * h / (size * ratio)
-            x = start[0] + (j + 0.5) * w / (size * ratio)
+    for i in range(size * rows):
+        for j in range(size * columns):
+            y = start[1] + (i + 0.5) * h / (size * rows)
+            x = start[0] + (j + 0.5) * w / (size * columns)
             if y < -1 or y > height or x < -1 or x > width:
                 continue
             y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
@@ -43,7 +47,8 @@ def naive_roi_align(feature, box, stride, size, ratio, aligned):
                 for xx in (int(x), int(x) + 1):
                     weight = (1 - abs(y - yy)) * (1 - abs(x - xx))
                     if weight > 0:
-                        result[i // ratio, j // ratio] += weight * feature[yy, xx] / ratio**2
+                        share = weight / (rows * columns)
+                        result[i // rows, j // columns] += share * feature[yy, xx]
     return result
 
 
@@ -83,12 +88,12 @@ def pooled_and_gradients(features, boxes, **arguments):
 
 
 @pytest.mark.parametrize("aligned", [0, 1])
-@pytest.mark.parametrize("ratio", [1, 2])
+@pytest.mark.parametrize("ratio", [0, 1, 2])
 def test_equals_torchvision(path, aligned, ratio):
     rois, features = GOLDEN["ra_rois"], GOLDEN["ra_features_nhwc"]
     boxes = np.stack([rois[:, 1:]] * len(features))
     scale = 1 / float(GOLDEN["ra_stride"])
-    pooled = roi_align(features, boxes, scale, 7, ratio, bool(aligned))
+    pooled = roi_align(features, boxes, scale, 7, ratio, bool(aligned), max_samples=8)
     pooled = ops.convert_to_numpy(pooled)[rois[:, 0].astype(int), np.arange(len(rois))]
     expected = GOLDEN[f"ra_aligned{aligned}_ratio{ratio}_nhwc"]
     np.testing.assert_allclose(pooled, expected, atol=1e-4)
@@ -136,9 +141,11 @@ def test_level_boundaries_are_exact(path):
 
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("ratio", [1, 2])
-def test_both_paths_have_equal_gradients(monkeypatch, aligned, ratio):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_both_paths_have_equal_gradients(monkeypatch, aligned, ratio, at_once):
     features, boxes = pyramid(), boxes_of_all_sizes()
     arguments = {"sampling_ratio": ratio, "aligned": aligned}
+    monkeypatch.setattr("detection.roi_align._LARGEST_UPDATE", 2**20 if at_once else 0)
     by_kernel = pooled_and_gradients(features, boxes, **arguments)
     monkeypatch.setattr(_tensorflow, "kernels_available", lambda: False)
     by_ops = pooled_and_gradients(features, boxes, **arguments)
@@ -148,14 +155,38 @@ def test_both_paths_have_equal_gradients(monkeypatch, aligned, ratio):
         np.testing.assert_allclose(kernel, pure, atol=1e-4)
 
 
-def test_gradient_equals_finite_differences(path):
+def adaptive(box, stride, size, most):
+    """Samples along each side of a bin, rows and columns, by the definition."""
+    sides = (np.asarray(box[2:], "float64") - box[:2])[::-1] / stride
+    return np.minimum(np.ceil(sides / size).astype(int), most)
+
+
+def test_adaptive_samples_up_to_their_bound():
+    features, boxes = pyramid(), boxes_of_all_sizes()
+    pooled = ops.convert_to_numpy(
+        roi_align(features[0], boxes, 0.25, 3, sampling_ratio=0, max_samples=4)
+    )
+    counts = set()
+    for b in range(2):
+        for n, box in enumerate(boxes[b]):
+            rows, columns = adaptive(box, 4, 3, 4)
+            counts |= {rows, columns}
+            expected = naive_roi_align(features[0][b], box, 4, 3, (rows, columns), True)
+            np.testing.assert_allclose(pooled[b, n], expected, atol=1e-4)
+    assert counts == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_gradient_equals_finite_differences(path, ratio):
     # RoIAlign is linear in the features: a difference of any length is exact.
     features = pyramid(batch=1, channels=1, height=32, width=32)
     boxes = boxes_of_all_sizes(batch=1, n=5, height=32, width=32)
     weights = np.random.default_rng(3).normal(size=(1, 5, 7, 7, 1)).astype("float32")
 
     def loss(features):
-        pooled = multilevel_roi_align(features, boxes, STRIDES, canonical_size=32)
+        pooled = multilevel_roi_align(
+            features, boxes, STRIDES, sampling_ratio=ratio, canonical_size=32
+        )
         return tf.reduce_sum(pooled * weights)
 
     tensors = [tf.convert_to_tensor(feature) for feature in features]
@@ -248,7 +279,8 @@ def test_dynamic_shapes_in_a_graph(jit_compile):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("output_size", 0), ("sampling_ratio", 0), ("sampling_ratio", 1.5)]
+    "name, value",
+    [("output_size", 0), ("sampling_ratio", -1), ("sampling_ratio", 1.5), ("max_samples", 0)],
 )
 def test_bad_grids_are_refused(name, value):
     with pytest.raises(ValueError, match=f"Received: {name}"):
