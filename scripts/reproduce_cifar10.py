@@ -15,7 +15,7 @@ def main():
     quiet_start()
     from keras_resnet.experiments.grid import make_grid
     from keras_resnet.experiments.remedies import REMEDIES
-    from keras_resnet.experiments.reproduce import plan, reproduce
+    from keras_resnet.experiments.runner import plan, reproduce
     from keras_resnet.experiments.settings import Settings
 
     remedies = list(REMEDIES) if arguments.remedies == [] else arguments.remedies or ()

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.training.classifier_config import ImagesConfig
+from keras_resnet.training.classifier_config import load_classifier_config
 from keras_resnet.training.classifier_data import open_images
 
 
-def image_overrides(data, folder, download=False):
+def image_overrides(data, download=False):
     """Says where the images are, as overrides of a recipe.
 
     Args:
         data: path of a `.npz` file, of a folder or archive of the CIFAR-10 files, or `"tfds"` or
-            `"tfds:FOLDER"` for `cifar10` of TensorFlow Datasets. The latter is copied to
-            `folder/cifar10.npz` once, because the recipe subtracts a mean image.
-        folder: path of the experiment's folder.
+            `"tfds:FOLDER"` for `cifar10` of TensorFlow Datasets.
         download: bool, whether TensorFlow Datasets may download.
 
     Returns:
@@ -24,13 +22,17 @@ def image_overrides(data, folder, download=False):
 
     Raises:
         ValueError: there is no such file or folder.
+
+    Example:
+    >>> image_overrides("tfds:datasets")[:2]
+    ['data.format=tfds', 'data.name=cifar10']
     """
     source, _, data_dir = data.partition(":")
     if source == "tfds":
-        copy = Path(folder) / "cifar10.npz"
-        if not copy.is_file():
-            _copy_tfds(copy, data_dir or None, download)
-        return ["data.format=npz", f"data.root={_quoted(copy)}"]
+        root = _quoted(data_dir) if data_dir else "null"
+        allowed = str(download).lower()
+        names = ["data.format=tfds", "data.name=cifar10"]
+        return [*names, f"data.root={root}", f"data.download={allowed}"]
     if download:
         raise ValueError(f"`download` is for `data` tfds; leave it out. Received: data={data!r}")
     path = Path(data)
@@ -53,8 +55,7 @@ def read_images(overrides):
         `(train, test, overrides)`: two `ImageDataset`s and the overrides with the size of the
         images.
     """
-    values = dict(text.removeprefix("data.").split("=", 1) for text in overrides)
-    config = ImagesConfig(format=values["format"], root=values["root"].strip("'"))
+    config = load_classifier_config("cifar10_resnet20", overrides).data
     train, test = open_images(config, "train"), open_images(config, "val")
     height, width = train.images.shape[1:3]
     if height != width or test.images.shape[1:] != train.images.shape[1:]:
@@ -72,21 +73,6 @@ def describe_images(train, test):
         digest.update(np.ascontiguousarray(dataset.images))
         digest.update(np.ascontiguousarray(dataset.labels))
     return {"train": len(train), "test": len(test), "sha256": digest.hexdigest()[:16]}
-
-
-def _copy_tfds(target, data_dir, download):
-    from keras_resnet.data.tfds import load_tfds
-
-    arrays = {}
-    for split in ("train", "test"):
-        dataset = load_tfds("cifar10", split, data_dir=data_dir, download=download)
-        arrays[f"x_{split}"] = np.stack([dataset.read(i) for i in range(len(dataset))])
-        arrays[f"y_{split}"] = dataset.labels
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}")
-    with new.open("wb") as stream:
-        np.savez(stream, **arrays)
-    new.replace(target)
 
 
 def _quoted(path):

@@ -10,7 +10,7 @@ from keras_resnet.training.classifier_evaluation import evaluate_logits
 from keras_resnet.training.classifier_model import load_classifier
 
 # Images that responses and gradients are taken from.
-RESPONSE_IMAGES, GRADIENT_IMAGES = 512, 128
+RESPONSE_IMAGES, GRADIENT_IMAGES = 512, 64
 
 
 class InOrder:
@@ -86,7 +86,7 @@ def finite(value):
 
 def _gradients(model, dataset):
     network, images = _inside(model, dataset, GRADIENT_IMAGES)
-    # The norms of a training step: of the same size for every run, whatever its batch.
+    # By the statistics of the batch, as in a training step; as many images for every run.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     norms = gradient_norms(network, images, dataset.labels[: len(images)], loss)
     return {

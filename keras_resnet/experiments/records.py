@@ -54,7 +54,7 @@ def write_whole(path, data):
         path: `pathlib.Path`.
         data: bytes or str.
     """
-    new = path.with_name(f".{path.name}.tmp")
+    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with new.open("wb") as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
         stream.flush()

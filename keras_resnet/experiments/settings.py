@@ -150,12 +150,11 @@ def config_of(run, settings, images):
     return load_classifier_config(recipe_of(run), [*overrides, *settings.overrides])
 
 
-def common_part(run, config):
+def common_part(config):
     """What all runs of an experiment have in common, as a dict for comparison.
 
     Args:
-        run: any `Run` without remedy.
-        config: its `ClassifierConfig`.
+        config: the `ClassifierConfig` of any run without remedy.
 
     Returns:
         Dict that JSON can hold, without what differs from run to run.

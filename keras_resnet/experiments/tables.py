@@ -3,12 +3,9 @@
 import csv
 import io
 
-from keras_resnet.experiments.grid import Run
 from keras_resnet.experiments.published import OTHERS, SOURCE, published
 from keras_resnet.experiments.remedies import REMEDIES
-from keras_resnet.experiments.settings import recipe_of
 from keras_resnet.experiments.summary import family, label
-from keras_resnet.training.classifier_config import load_classifier_config
 
 _FULL_IMAGES, _FULL_STEPS, _FULL_BATCH = 50_000, 64_000, 128
 
@@ -189,21 +186,20 @@ def _notes(summaries):
             f"{first.first('test_images'):,} test images; figures do not compare with the "
             "published ones. The learning rate drops at the same shares of the run.",
         ]
-    deep = [s for s in summaries if _warmup(s.run)]
+    deep = [s for s in summaries if s.first("warmup_steps")]
     if deep:
         names = ", ".join(label(s.run) for s in deep)
-        length = max(1, round(_warmup(deep[0].run) * deep[0].first("steps") / _FULL_STEPS))
-        lines += ["", f"Warm-up at a tenth of the rate: {length:,} steps, for {names}."]
+        length = deep[0].first("warmup_steps")
+        lines += [
+            "",
+            f"Warm-up at a tenth of the rate: {length:,} steps, for {names} (400 of 64,000 in the "
+            "paper).",
+        ]
     found = degradation(summaries)
     if found:
         lines += ["", "From the shallowest to the deepest net:", ""]
         lines += [f"- {line}" for line in found]
     return [*lines, ""]
-
-
-def _warmup(run: Run):
-    config = load_classifier_config(recipe_of(run))
-    return config.train.warmup_length
 
 
 def _plus_minus(summary, key):

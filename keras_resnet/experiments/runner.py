@@ -9,6 +9,7 @@ import keras
 
 from keras_resnet.experiments.grid import Run
 from keras_resnet.experiments.images import describe_images, image_overrides, read_images
+from keras_resnet.experiments.lock import held
 from keras_resnet.experiments.measure import finite, measure_end, measure_start
 from keras_resnet.experiments.records import read_record, write_record, write_whole
 from keras_resnet.experiments.report import write_report
@@ -49,7 +50,8 @@ def reproduce(runs, settings, data, folder, download=False, say=print):
     """Trains all runs that are not finished yet and writes tables and figures.
 
     A run that was interrupted continues where it was; one that diverges is noted, and the next
-    one begins. Calling it again with more runs extends the tables.
+    one begins. Calling it again with more runs extends the tables. Several processes may work at
+    the same runs, each on a device of its own: each takes the next that no other has.
 
     Args:
         runs: list of `Run`, as `make_grid` makes it.
@@ -72,17 +74,22 @@ def reproduce(runs, settings, data, folder, download=False, say=print):
     ```
     """
     folder = Path(folder)
-    train, test, images = read_images(image_overrides(data, folder, download))
+    train, test, images = read_images(image_overrides(data, download))
     configs = [config_of(run, settings, images) for run in runs]
     _same_settings(folder, settings, images, describe_images(train, test))
     for number, (run, config) in enumerate(zip(runs, configs), 1):
         place = folder / "runs" / run.name
-        if read_record(place) is not None:
-            say(f"[{number}/{len(runs)}] {run.name}: finished before")
-            continue
-        say(f"[{number}/{len(runs)}] {run.name}: {config.train.steps} steps")
-        record = _train(run, config, folder / "runs", train, test, say)
-        write_record(place, record)
+        head = f"[{number}/{len(runs)}] {run.name}"
+        with held(folder / "runs" / f".{run.name}.lock") as mine:
+            if not mine:
+                say(f"{head}: another process is at it")
+                continue
+            if read_record(place) is not None:
+                say(f"{head}: finished before")
+                continue
+            say(f"{head}: {config.train.steps:,} steps")
+            record = _train(run, config, folder / "runs", train, test, say)
+            write_record(place, record)
         say(_line(run, record))
         write_report(folder)
     write_report(folder)
@@ -92,15 +99,14 @@ def reproduce(runs, settings, data, folder, download=False, say=print):
 
 def _same_settings(folder, settings, images, described):
     """Refuses to mix settings in one folder."""
-    reference = Run("residual", 20, "zero_pad", 0)
-    config = config_of(reference, settings, images)
-    now = {**common_part(reference, config), "images": described}
+    config = config_of(Run("residual", 20, "zero_pad", 0), settings, images)
+    now = {**common_part(config), "images": described}
     now = strict_json.loads(strict_json.dumps(now))
     path = folder / EXPERIMENT
     if path.is_file():
         refuse_drift(strict_json.loads(path.read_bytes(), str(path)), now, folder)
         return
-    if folder.exists() and any(p.name != "cifar10.npz" for p in folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()):
         raise ValueError(
             f"{folder} holds something else than an experiment; choose another name or folder."
         )
@@ -134,6 +140,7 @@ def _train(run, config, project, train, test, say):
         "parameters": parameters,
         "steps": config.train.steps,
         "batch": config.data.pipeline.batch_size,
+        "warmup_steps": config.train.warmup_length,
         "train_images": len(train),
         "test_images": len(test),
         "backend": keras.backend.backend(),
