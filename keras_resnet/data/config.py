@@ -50,7 +50,8 @@ class ClassificationPipelineConfig(pydantic.BaseModel):
             image, resized. `"scale_jitter"`: resized to a random length of the shorter side, then
             a random crop. `"resize_crop"`: resized to `eval_resize`, then a random crop.
         padding: pixels on each side for `"pad_crop"`.
-        padding_value: three ints 0..255, the colour of the padding, black by default.
+        padding_value: three ints 0..255, the colour of the padding; None is black, and in the
+            training of a classifier the mean that is subtracted.
         scale: `(low, high)`, share of the image's area that `"random_resized"` takes.
         ratio: `(low, high)`, width over height that `"random_resized"` takes.
         shorter_side: `(low, high)`, lengths in pixels that `"scale_jitter"` draws from.
@@ -99,7 +100,7 @@ class ClassificationPipelineConfig(pydantic.BaseModel):
     image_size: _Count = 224
     crop: Literal[CROPS] = "random_resized"
     padding: Annotated[int, pydantic.Field(ge=0)] = 4
-    padding_value: tuple[_Colour, _Colour, _Colour] = (0, 0, 0)
+    padding_value: tuple[_Colour, _Colour, _Colour] | None = None
     scale: tuple[_Amount, _Amount] = (0.08, 1.0)
     ratio: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (3 / 4, 4 / 3)
     shorter_side: tuple[_Count, _Count] = (256, 480)

@@ -104,7 +104,7 @@ class RowMaker:
                 "`crop`, such as 'random_resized', or another `image_size`."
             )
         top, left = (int(position[axis] * (room[axis] + 1)) - padding for axis in (0, 1))
-        return crop(image, top, left, size, size, config.padding_value)
+        return crop(image, top, left, size, size, config.padding_value or (0, 0, 0))
 
 
 class _Cache:

@@ -10,7 +10,15 @@ from keras_resnet.data.device import DeviceBatches, DeviceImages
 # Data sets up to this size stay on the device.
 DEVICE_BYTES = 2**30
 # The settings of the pipeline that `DeviceFeed` knows.
-_DEVICE_KEYS = {"batch_size", "image_size", "crop", "padding", "horizontal_flip", "seed"}
+_DEVICE_KEYS = {
+    "batch_size",
+    "image_size",
+    "crop",
+    "padding",
+    "padding_value",
+    "horizontal_flip",
+    "seed",
+}
 
 
 def open_images(config, split):
@@ -96,7 +104,8 @@ class DeviceFeed:
         train, val: `ImageDataset`s; `train` may be None.
         seed: int.
         evaluation_batch: int.
-        fill: colour of what a crop takes from beyond the border, int for each channel.
+        fill: colour of what a crop takes from beyond the border, int for each channel; that of
+            the configuration comes first.
     """
 
     def __init__(self, config, model, train, val, seed, evaluation_batch, fill):
@@ -108,6 +117,7 @@ class DeviceFeed:
             "flip": config.pipeline.horizontal_flip,
             "seed": seed if config.pipeline.seed is None else config.pipeline.seed,
         }
+        fill = config.pipeline.padding_value or fill
         layer = DeviceImages(train.images, padding=padding, fill=fill, name="train_images")
         self.training_model = _from_positions(layer, model, "training")
         self.evaluation_model = _from_positions(DeviceImages(val.images), model, "evaluation")
@@ -130,7 +140,9 @@ class PipelineFeed:
     """Training and evaluation on images that an input pipeline reads; arguments as above."""
 
     def __init__(self, config, model, train, val, seed, evaluation_batch, fill):
-        update = {"seed": seed} if config.pipeline.seed is None else {}
+        update = {"padding_value": config.pipeline.padding_value or tuple(map(int, fill))}
+        if config.pipeline.seed is None:
+            update["seed"] = seed
         self._train, self._val = train, val
         self._config = config.pipeline.model_copy(update=update)
         self._evaluation_config = self._config.model_copy(update={"batch_size": evaluation_batch})
