@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_resnet._arguments import channel_axis, choose, standardize_data_format, strided
 from keras_resnet.frozen_parts import FrozenParts
+from keras_resnet.normalization import standardizes_weights
 from keras_resnet.shortcuts import add, make_shortcut, parse_shortcut, plain
 from keras_resnet.squeeze_excitation import SqueezeExcitation
 from keras_resnet.units import build_units, make_unit
@@ -34,6 +35,7 @@ class ResidualBlock(FrozenParts, keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.join = parse_shortcut(shortcut)[0].join
+        standardizes_weights(norm)  # refuses what is no norm
         if not 0.0 <= stochastic_depth < 1.0:
             raise ValueError(
                 "`stochastic_depth` is the probability of skipping the block, in [0, 1). "

@@ -24,7 +24,7 @@ def feature_info(backbone):
     >>> keras_resnet.feature_info(keras_resnet.ResNet18(include_top=False))["C3"]
     {'channels': 128, 'stride': 8}
     """
-    names = {layer.name: name for name, layer in last_layers(backbone).items()}
+    names = {layer.name: name for name, layer in _feature_layers(backbone).items()}
     stride = 1
     info = {}
     for layer in backbone.layers:
@@ -38,23 +38,37 @@ def feature_info(backbone):
     return info
 
 
+def _feature_layers(backbone):
+    """Return `last_layers(backbone)`, or refuse a model without a network in it."""
+    last = last_layers(backbone)
+    if not last:
+        raise ValueError(
+            "The model has no layers of a network of keras_resnet, or has it in a nested model; "
+            f"pass that network itself. Received: a model {backbone.name!r} of layers "
+            f"{', '.join(layer.name for layer in backbone.layers[:5])}, …"
+        )
+    return last
+
+
 def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
     """Create the model that maps images to the named feature maps of a network.
 
     "Ck" is the output of stage k (conv2_x … conv5_x in table 1 of the paper); where the last block
     of a stage halves the image (`ResNet50V2`), the output before that block; and at the end of a
-    pre-activation network what its last norm and ReLU put out. The new model shares the layers and
-    weights of `backbone`; layers after the last feature map are left out.
+    pre-activation network what its last norm and ReLU put out. A stage whose only block halves the
+    image has none. The new model shares the layers and weights of `backbone`; layers after the
+    last feature map are left out.
 
     Args:
         backbone: a `ResNet`, or a `keras.Model` built on one's layers.
-        names: tuple of names among those of `feature_info(backbone)`.
+        names: tuple of names among those of `feature_info(backbone)`, or one name.
 
     Returns:
         `keras.Model` from images `[B, H, W, 3]` to a dict from name to feature map.
 
     Raises:
-        ValueError: for an empty `names` or a name that the network does not have.
+        ValueError: for an empty `names` or a name that the network does not have, and for a model
+            without a network in it.
 
     Example:
 
@@ -63,12 +77,14 @@ def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
     >>> tuple(features(np.zeros((1, 64, 64, 3), "float32"))["C4"].shape)
     (1, 4, 4, 256)
     """
-    last = last_layers(backbone)
+    last = _feature_layers(backbone)
+    names = (names,) if isinstance(names, str) else tuple(names)
     unknown = [name for name in names if name not in last]
     if unknown or not names:
         raise ValueError(
             f"The feature maps of {backbone.name!r} are {', '.join(last)}; name at least one of "
-            f"them. Received: names={tuple(names)}"
+            "them (a stage whose only block halves the image has none; build with "
+            f"stride_at='first'). Received: names={names}"
         )
     outputs = {name: last[name].output for name in names}
     return keras.Model(backbone.input, outputs, name=f"{backbone.name}_features")
@@ -133,12 +149,18 @@ def freeze(model, up_to="C2", norms=True):
 
 def last_layers(model):
     """Return the last layer of each stage by the name of its feature map."""
-    last = {}
+    stages, end = {}, None
     for layer in model.layers:
         if match := _STAGE.fullmatch(layer.name):
-            name = f"C{match[1]}"
-            if layer.stride == 1 or name not in last:
-                last[name] = layer
+            stages.setdefault(f"C{match[1]}", []).append(layer)
         elif layer.name == "post_relu":
-            last[name] = layer
+            end = layer
+    if not stages:
+        return {}
+    if any(block.stride > 1 for block in next(iter(stages.values()))):
+        # Every stage strides at its end, so what belongs to it comes before that.
+        stages = {name: [b for b in blocks if b.stride == 1] for name, blocks in stages.items()}
+    last = {name: blocks[-1] for name, blocks in stages.items() if blocks}
+    if end is not None:
+        last[next(reversed(stages))] = end
     return last

@@ -1,5 +1,7 @@
 """How the layers of a network follow each other: input, stem, stages, head."""
 
+import math
+
 import keras
 
 from keras_resnet._arguments import choose
@@ -85,17 +87,24 @@ def connect(
     return _head(x, include_top, classes, classifier_activation, pooling, data_format, dtype)
 
 
-def _places(stage_blocks, total_stride, output_stride, stride_at):
-    """Yield (stage from 0, number in it from 1, stride, dilation) for every block in order."""
-    if not stage_blocks or any(not isinstance(n, int) or n < 1 for n in stage_blocks):
+def check_stages(stage_blocks):
+    """Return `stage_blocks` as a tuple of positive ints, or refuse it."""
+    is_sequence = isinstance(stage_blocks, (list, tuple)) and len(stage_blocks) > 0
+    if not is_sequence or any(not isinstance(n, int) or n < 1 for n in stage_blocks):
         raise ValueError(
             "`stage_blocks` must hold the number of blocks of each stage, at least one each. "
-            f"Received: stage_blocks={stage_blocks}"
+            f"Received: stage_blocks={stage_blocks!r}"
         )
-    if output_stride is not None and output_stride < total_stride:
+    return tuple(stage_blocks)
+
+
+def _places(stage_blocks, total_stride, output_stride, stride_at):
+    """Yield (stage from 0, number in it from 1, stride, dilation) for every block in order."""
+    doublings = 0 if output_stride is None else math.log2(max(output_stride, 1) / total_stride)
+    if doublings < 0 or doublings % 1:
         raise ValueError(
-            f"`output_stride` cannot be below the stem's stride of {total_stride}. "
-            f"Received: output_stride={output_stride}"
+            f"`output_stride` must be the stem's stride of {total_stride}, or that doubled once "
+            f"or more. Received: output_stride={output_stride}"
         )
     choose("stride_at", stride_at, ("first", "last"))
     dilation = 1

@@ -6,7 +6,8 @@ from keras_resnet.factory import make_factory
 from keras_resnet.variants import IMAGENET_NETWORKS
 
 _WEIGHTS = """None (random), `"imagenet"`, a name from `keras_resnet.list_weights()`, the path
-            of a `.safetensors`, `.weights.h5` or `.keras` file, or `"hf://owner/repository"`."""
+            of a `.safetensors`, `.weights.h5`, `.keras` or `.h5` file, `"hf://owner/repository"`,
+            or a ResNet of `keras.applications`, the model itself."""
 
 # pattern of the name: (what it is, where it comes from)
 _FAMILIES = {

@@ -6,6 +6,7 @@ import keras
 
 from keras_resnet._arguments import channel_axis, choose
 from keras_resnet._batch_norm import can_fuse, fused, plain, sum_over_replicas
+from keras_resnet.channel_bias import ChannelBias
 
 MOMENTUM = 0.9
 EPSILON = 1e-5
@@ -209,13 +210,27 @@ def _group(weight_standardization, **kwargs):
     return keras.layers.GroupNormalization(**kwargs)
 
 
+def _channel_bias(gamma_initializer, kept, **kwargs):
+    # There is no scale to initialize. `kept` is the norm where none can be folded.
+    return ChannelBias(**kwargs)
+
+
 # kind: (layer, options with their defaults)
 NORMS = {
     "batch": (BatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
     "sync_batch": (SyncBatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
     "frozen": (FrozenBatchNormalization, {"epsilon": EPSILON}),
     "group": (_group, {"groups": 32, "epsilon": EPSILON, "weight_standardization": False}),
+    # What `export.fold_norms` rebuilds a network with; not a norm to train with.
+    "folded": (_channel_bias, {"kept": None}),
 }
+_TRAINABLE = tuple(kind for kind in NORMS if kind != "folded")
+
+
+def default_options(norm):
+    """Return the options of `norm`, with the defaults of those that it leaves out."""
+    kind, options = _parse(norm)
+    return {**NORMS[kind][1], **options}
 
 
 def standardizes_weights(norm):
@@ -226,7 +241,9 @@ def standardizes_weights(norm):
 def _parse(norm):
     """Split `norm` into its kind and a dict of options, refusing unknown ones."""
     options = dict(norm) if isinstance(norm, dict) else {"kind": norm}
-    kind = choose("norm", options.pop("kind", None), tuple(NORMS))
+    kind = options.pop("kind", None)
+    if kind != "folded":
+        choose("norm", kind, _TRAINABLE)
     for option in options:
         choose(f"option of norm {kind!r}", option, tuple(NORMS[kind][1]))
     return kind, options

@@ -24,7 +24,8 @@ def preprocess_input(x, data_format=None, style="torch"):
     The style belongs to the weights; `preprocess_input_for(model)` knows that of a loaded network.
 
     Args:
-        x: NumPy array or tensor `[..., H, W, 3]` (`[..., 3, H, W]`), RGB, 0..255, any dtype.
+        x: array or tensor `[..., H, W, 3]` (`[..., 3, H, W]`), RGB, 0..255, any dtype; or what
+            NumPy makes one of, such as a PIL image.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.
         style: `"torch"` (scaled to 0..1, then ImageNet's mean and standard deviation per channel:
             the weights of torchvision and timm), `"caffe"` (BGR minus the mean: the ResNets of
@@ -34,7 +35,7 @@ def preprocess_input(x, data_format=None, style="torch"):
         Float array or tensor of the same shape.
 
     Raises:
-        ValueError: for an unknown style.
+        ValueError: for an unknown style, and for images that have not 3 channels.
 
     Warns:
         UserWarning: if the values are plainly not 0..255, as far as they are known (not in a
@@ -47,12 +48,15 @@ def preprocess_input(x, data_format=None, style="torch"):
     """
     choose("style", style, tuple(STYLES))
     data_format = standardize_data_format(data_format)
-    _warn_of_range(x)
-    if isinstance(x, np.ndarray):
+    if keras.ops.is_tensor(x) or keras.utils.is_keras_tensor(x):
+        _check_channels(x, data_format)
+        _warn_of_range(x)
+        x = keras.ops.cast(x, keras.config.floatx())
+    else:
         # Copied, because Keras works in place on float arrays.
         x = np.array(x, dtype=keras.config.floatx())
-    else:
-        x = keras.ops.cast(x, keras.config.floatx())
+        _check_channels(x, data_format)
+        _warn_of_range(x)
     return keras.applications.imagenet_utils.preprocess_input(x, data_format, mode=style)
 
 
@@ -153,6 +157,53 @@ def decode_predictions(predictions, top=5):
             f"download.tensorflow.org/data/{name} elsewhere and place it at "
             f"{os.path.join(home, 'models', name)}"
         ) from error
+
+
+def warn_of_inputs(x, style, name):
+    """Warn if images are plainly not what `preprocess_input(..., style=style)` returns.
+
+    Args:
+        x: NumPy array of images; the first few are looked at.
+        style: a key of `STYLES`.
+        name: str, of the network they are for.
+
+    Returns:
+        bool, whether they are.
+    """
+    values = x[:8]
+    if values.size == 0:
+        return False
+    low, high = float(values.min()), float(values.max())
+    spread = high - low
+    if style == "caffe":
+        raw = high > 160 or low < -130 or (low >= 0 and spread > 60)
+        scaled = max(high, -low) < 4 and spread > 0.5
+    else:
+        raw = high > 10 or low < -10
+        # Normalized images reach below 0; -1..1 holds 0..1, so there nothing is plain.
+        scaled = style == "torch" and low >= 0 and high <= 1 and spread > 0.5
+    if raw or scaled:
+        warnings.warn(
+            f"The weights of {name!r} were trained on images from preprocess_input(..., "
+            f"style={style!r}), but these lie in [{low:.3g}, {high:.3g}]; pass images 0..255 "
+            "through preprocess_input_for(model) first.",
+            stacklevel=4,
+        )
+    return raw or scaled
+
+
+def _check_channels(x, data_format):
+    """Refuse images that have not 3 channels, as far as the shape is known."""
+    try:
+        shape = tuple(x.shape)
+    except ValueError:
+        return  # a tensor of unknown rank
+    channels = 3 if len(shape) < 3 else shape[-1 if data_format == "channels_last" else -3]
+    if len(shape) < 3 or channels not in (3, None):
+        raise ValueError(
+            "Images must have 3 channels, RGB, in shape [..., H, W, 3] (or [..., 3, H, W] with "
+            f"data_format='channels_first'). Received: images of shape {shape}"
+        )
 
 
 def _warn_of_range(x):

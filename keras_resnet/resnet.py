@@ -3,12 +3,13 @@
 import copy
 
 import keras
+import numpy as np
 
 from keras_resnet._arguments import choose, standardize_data_format
 from keras_resnet.features import last_layers
 from keras_resnet.frozen_parts import freeze_paths, frozen_paths
-from keras_resnet.layout import connect, make_input
-from keras_resnet.preprocessing import STYLES
+from keras_resnet.layout import check_stages, connect, make_input
+from keras_resnet.preprocessing import STYLES, warn_of_inputs
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -74,8 +75,12 @@ class ResNet(keras.Model):
     Raises:
         ValueError: for arguments outside these choices.
 
+    Warns:
+        UserWarning: once, if a NumPy array given to the model or to `predict` is plainly not
+            preprocessed as the loaded weights want.
+
     Reference:
-        [He et al., 2015](https://arxiv.org/abs/1512.03385)
+        [He et al., 2015, sections 3.3 and 3.4, table 1](https://arxiv.org/abs/1512.03385)
 
     Example:
 
@@ -111,7 +116,7 @@ class ResNet(keras.Model):
         trainable=True,
     ):
         arguments = {
-            "stage_blocks": tuple(stage_blocks),
+            "stage_blocks": check_stages(stage_blocks),
             "block": block,
             "width": width,
             "stem": stem,
@@ -136,6 +141,21 @@ class ResNet(keras.Model):
         if not trainable:
             self.trainable = False
         self._arguments = {**arguments, "input_shape": tuple(images.shape[1:])}
+
+    _warned_of_inputs = False
+
+    def __call__(self, *args, **kwargs):
+        self._check_inputs(args[0] if args else None)
+        return super().__call__(*args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        self._check_inputs(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check_inputs(self, x):
+        """Warn once of images that are not preprocessed; tensors are not looked at."""
+        if isinstance(x, np.ndarray) and self.preprocessing and not self._warned_of_inputs:
+            self._warned_of_inputs = warn_of_inputs(x, self.preprocessing, self.name)
 
     @property
     def architecture(self):

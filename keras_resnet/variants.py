@@ -7,7 +7,7 @@ _DEPTHS = {
     101: ((3, 4, 23, 3), "bottleneck"),
     152: ((3, 8, 36, 3), "bottleneck"),
 }
-_CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+_CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
 
 # He et al. 2015, table 1. name: (blocks per stage, block)
 VARIANTS = {f"ResNet{depth}": row for depth, row in _DEPTHS.items()}
@@ -34,7 +34,7 @@ def _rows(name, options=None, depths=tuple(_DEPTHS), block=""):
     }
 
 
-def _cifar_rows(name, shortcut, depths=_CIFAR_DEPTHS):
+def _cifar_rows(name, shortcut):
     """Return the rows of the networks of 6n + 2 layers of He et al. 2015, section 4.2."""
     return {
         name.format(depth): {
@@ -42,7 +42,7 @@ def _cifar_rows(name, shortcut, depths=_CIFAR_DEPTHS):
             **CIFAR,
             "shortcut": shortcut,
         }
-        for depth in depths
+        for depth in _CIFAR_DEPTHS
     }
 
 
@@ -55,7 +55,7 @@ IMAGENET_NETWORKS = {
     **_rows("PlainNet{}", {"shortcut": "none"}, depths=(18, 34)),
 }
 CIFAR_NETWORKS = {
-    **_cifar_rows("CifarResNet{}", "zero_pad", (*_CIFAR_DEPTHS, 1202)),
+    **_cifar_rows("CifarResNet{}", "zero_pad"),
     **_cifar_rows("CifarPlain{}", "none"),
     **_cifar_rows("CifarHighway{}", "highway"),
 }

@@ -178,7 +178,7 @@ def draw_responses(responses, path=None):
         axis.xaxis.get_major_locator().set_params(integer=True)
     in_order.set_title("Responses of the layers, after their norm", fontsize=11)
     if any(responses):
-        in_order.legend(frameon=False, fontsize=9)
+        figure.legend(*in_order.get_legend_handles_labels(), loc="outside right upper", fontsize=9)
     return finish(figure, path)
 
 

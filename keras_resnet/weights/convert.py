@@ -4,9 +4,10 @@ import os
 
 import numpy as np
 
-from keras_resnet import models
+from keras_resnet import cifar, models
 from keras_resnet._arguments import choose
 from keras_resnet.resnet import ResNet
+from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 from keras_resnet.weights import files, hub
 from keras_resnet.weights.infer import arguments_of
 from keras_resnet.weights.load import load_weights
@@ -21,7 +22,7 @@ def convert(source, target, architecture=None, overwrite=False, **options):
         source: what `weights=` of `ResNet50` accepts, except `"imagenet"`.
         target: path ending in `.safetensors` (torchvision's names), `.weights.h5` or `.keras`.
         architecture: str, the function that creates the network, such as `"ResNet50"`; None to
-            tell it from `source`, which a `.weights.h5` does not allow.
+            tell it from `source`, which a `.weights.h5` or `.h5` does not allow.
         overwrite: bool, replace an existing `target`.
         **options: further arguments for the network, such as `stride_in="1x1"`.
 
@@ -75,12 +76,16 @@ def _network(source, architecture, options):
     files.refuse_pickle(source)
     if os.path.isfile(source):
         if source.endswith(".safetensors"):
-            shapes = {name: array.shape for name, array in files.read_safetensors(source).items()}
-            variant = files.read_notes(source).get("variant", {})
-            return ResNet(**{**arguments_of(shapes, variant), **options})
+            notes = files.read_notes(source)
+            arguments = notes.get("architecture")
+            if not arguments:
+                arrays = files.read_safetensors(source)
+                shapes = {name: array.shape for name, array in arrays.items()}
+                arguments = arguments_of(shapes, notes.get("variant", {}))
+            return ResNet(**{**arguments, **options})
         if source.endswith(".keras"):
             return _from_keras_file(source, options)
-        if source.endswith(files.SUFFIXES):
+        if source.endswith((*files.SUFFIXES, ".h5")):
             raise ValueError(
                 f"{source} does not say what network it is for; name the architecture, for "
                 "example 'ResNet50'."
@@ -91,8 +96,9 @@ def _network(source, architecture, options):
 
 
 def _factory(architecture):
-    names = [name for name in vars(models) if "ResNet" in name or "PlainNet" in name]
-    return getattr(models, choose("architecture", architecture, tuple(names)))
+    names = (*IMAGENET_NETWORKS, *CIFAR_NETWORKS)
+    module = cifar if choose("architecture", architecture, names) in CIFAR_NETWORKS else models
+    return getattr(module, architecture)
 
 
 def _from_keras_file(path, options):

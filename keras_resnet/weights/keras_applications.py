@@ -1,4 +1,4 @@
-"""Weights of the ResNets of `keras.applications`, from the model object."""
+"""Weights of the ResNets of `keras.applications`, from the model object or its .h5 file."""
 
 import dataclasses
 import os
@@ -9,6 +9,7 @@ import numpy as np
 
 _STAGE = re.compile(r"stage(\d+)_block(\d+)")
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+_EPSILON = 1.001e-5  # of all their norms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,10 @@ _VERSIONS = (
 )
 
 
-def version(source):
-    """Return the `Version` of a model of `keras.applications`, None if it is no ResNet of it."""
-    names = {layer.name for layer in source.layers}
-    return next((version for version in _VERSIONS if version.layers <= names), None)
+def version(arrays):
+    """Return the `Version` that arrays by name are of, None if of no ResNet of theirs."""
+    layers = {name.split("/")[0] for name in arrays}
+    return next((version for version in _VERSIONS if version.layers <= layers), None)
 
 
 def fetch(row):
@@ -96,32 +97,68 @@ def names(model):
     return found
 
 
-def arrays(source, model):
-    """Return the weights of a `keras.applications` model as they are for one of our networks.
+def read_model(source):
+    """Return the weights of a model by `"<layer>/<variable>"`."""
+    return {
+        f"{layer.name}/{variable.name}": np.array(variable, "float32")
+        for layer in source.layers
+        for variable in layer.variables
+    }
+
+
+def read_file(path):
+    """Return the weights of an .h5 file, as `keras.applications` downloads them, by the same names.
+
+    Raises:
+        ValueError: if it is no such file.
+    """
+    import h5py
+
+    found = {}
+    try:
+        with h5py.File(path, "r") as file:
+            layers = file.get("model_weights", file)
+            for layer in layers.attrs["layer_names"]:
+                layer = _text(layer)
+                for name in layers[layer].attrs["weight_names"]:
+                    array = np.array(layers[layer][_text(name)], "float32")
+                    variable = _text(name).split("/")[-1].removesuffix(":0")
+                    # Older files call the classifier so.
+                    found[f"{'predictions' if layer == 'probs' else layer}/{variable}"] = array
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{path} is not a readable weights file of keras.applications: {error}"
+        ) from error
+    return found
+
+
+def _text(name):
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def folded(found, model):
+    """Return the weights of `keras.applications` as they are for one of our networks.
 
     A norm takes away what the convolution before it added to every pixel, so that
     `norm(conv(x) + bias)` is `norm(conv(x))` with the moving mean reduced by the bias. Another
     epsilon is made up for in the variance.
 
     Args:
-        source: `keras.Model`.
+        found: dict from the names of `names` to NumPy array.
         model: as in `names`.
 
     Returns:
         Dict from the names of `names` to NumPy array.
     """
-    found = {}
-    for layer in source.layers:
-        found |= {f"{layer.name}/{v.name}": np.array(v, "float32") for v in layer.variables}
+    found = dict(found)
     for name in [name for name in found if name.endswith("_conv/bias")]:
         mean = name.replace("_conv/bias", "_bn/moving_mean")
         if mean in found:
             found[mean] = found[mean] - found.pop(name)
     epsilon = next(layer.epsilon for layer in model._flatten_layers() if hasattr(layer, "epsilon"))
-    for layer in source.layers:
-        variance = f"{layer.name}/moving_variance"
-        if variance in found:
-            found[variance] = found[variance] + (layer.epsilon - epsilon)
+    for name in found:
+        if name.endswith("/moving_variance"):
+            found[name] = found[name] + (_EPSILON - epsilon)
     return found
 
 

@@ -10,7 +10,12 @@ from keras_resnet.weights import files, hub, keras_applications
 from keras_resnet.weights.assign import assign
 from keras_resnet.weights.registry import REGISTRY, check_variant, imagenet_row
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
-from keras_resnet.weights.variant import differences, variant_in
+from keras_resnet.weights.variant import (
+    TORCHVISION,
+    differences,
+    variant_in,
+    warn_unless_torchvision,
+)
 
 
 def load_weights(model, weights, preprocessing=None):
@@ -31,12 +36,14 @@ def load_weights(model, weights, preprocessing=None):
             - `"hf://owner/repository"` whose `model.safetensors` has torchvision's names.
             - the path of a `.safetensors` file with torchvision's names, or of a `.weights.h5` or
               `.keras` file of such a network.
-            - a ResNet of `keras.applications`, the model itself. Its `ResNet50` strides in the
-              1x1 convolution (`stride_in="1x1"`) and has convolutions with biases, which are
-              folded into the norms; its `ResNet50V2` is `keras_resnet.ResNet50V2`.
+            - a ResNet of `keras.applications`, the model itself or the path of the `.h5` file that
+              Keras downloads for it. Its `ResNet50` strides in the 1x1 convolution
+              (`stride_in="1x1"`) and has convolutions with biases, which are folded into the
+              norms; its `ResNet50V2` is `keras_resnet.ResNet50V2`.
         preprocessing: str, the `style` of `preprocess_input` that the weights were trained with,
             or None for what their source says. Files with torchvision's names that say nothing
-            are taken for torchvision's; a `.weights.h5` says nothing and changes nothing.
+            are taken for torchvision's; a `.weights.h5` says nothing, neither this nor the
+            variant, and changes nothing.
 
     Returns:
         `model`.
@@ -46,6 +53,10 @@ def load_weights(model, weights, preprocessing=None):
         FileNotFoundError: if there is no such file.
         OSError: if a download is needed and fails; says where to place the file instead.
 
+    Warns:
+        UserWarning: if a file with torchvision's names does not say of which variant its weights
+            are, and the model is not torchvision's.
+
     Example:
 
     >>> model = keras_resnet.ResNet50(include_top=False)
@@ -54,7 +65,9 @@ def load_weights(model, weights, preprocessing=None):
     if preprocessing is not None:
         choose("preprocessing", preprocessing, tuple(STYLES))
     if isinstance(weights, keras.Model):
-        style = _load_keras_applications(model, weights)
+        arrays = keras_applications.read_model(weights)
+        source = f"the model {weights.name!r}"
+        style = _load_keras_applications(model, arrays, source)
     else:
         weights = os.fspath(weights)
         row = _row(model, weights)
@@ -83,18 +96,19 @@ def _row(model, weights):
 
 def _load_row(model, row):
     if row.repository is None:
-        _load_keras_applications(model, keras_applications.fetch(row))
+        arrays = keras_applications.read_model(keras_applications.fetch(row))
+        _load_keras_applications(model, arrays, row.name)
     else:
-        _load_safetensors(model, hub.fetch(row.repository), row.name)
+        _load_safetensors(model, hub.fetch(row.repository), row.name, TORCHVISION)
 
 
 def _load_repository(model, weights):
     path = hub.fetch(weights.removeprefix("hf://"))
     notes = files.read_notes(path)
-    # timm's repositories say how to normalize, and stride in the 3x3 as torchvision does.
+    # timm's repositories say how to normalize, and their ResNets are as torchvision's.
     published = hub.config_beside(path).get("pretrained_cfg", {})
-    variant = {"stride_in": "3x3"} if published else {}
-    _load_safetensors(model, path, weights, {**variant, **notes.get("variant", {})})
+    variant = notes.get("variant", TORCHVISION if published else None)
+    _load_safetensors(model, path, weights, variant)
     if "preprocessing" not in notes and "mean" in published and "std" in published:
         return style_of_normalization(published["mean"], published["std"], weights)
     return notes.get("preprocessing", "torch")
@@ -102,19 +116,21 @@ def _load_repository(model, weights):
 
 def _load_file(model, path):
     files.refuse_pickle(path)
-    if not path.endswith(files.SUFFIXES):
+    suffixes = (*files.SUFFIXES, ".h5")
+    if not path.endswith(suffixes):
         if os.path.exists(path) or os.path.dirname(path):
             raise ValueError(
-                f"A weights file ends in one of {', '.join(files.SUFFIXES)}. "
-                f"Received: weights={path!r}"
+                f"A weights file ends in one of {', '.join(suffixes)}. Received: weights={path!r}"
             )
         choose("weights", path, ("imagenet", *REGISTRY))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no weights file {path}")
     if path.endswith(".safetensors"):
         notes = files.read_notes(path)
-        _load_safetensors(model, path, path, notes.get("variant", {}))
+        _load_safetensors(model, path, path, notes.get("variant"))
         return notes.get("preprocessing", "torch")
+    if not path.endswith(files.SUFFIXES):
+        return _load_keras_applications(model, keras_applications.read_file(path), path)
     arrays = files.read_keras(path)
     config = files.read_description(path)["config"] if path.endswith(".keras") else {}
     if not _has_classifier(model):
@@ -123,7 +139,8 @@ def _load_file(model, path):
     return config.get("preprocessing")
 
 
-def _load_safetensors(model, path, source, variant=None):
+def _load_safetensors(model, path, source, variant):
+    """Load a file with torchvision's names; `variant` is what is known of it, None for nothing."""
     skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
     arrays = {
         name: from_torch_layout(name, array)
@@ -131,23 +148,24 @@ def _load_safetensors(model, path, source, variant=None):
         if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
     }
     assign(torchvision_names(model), arrays, source, differences(model, variant or {}))
+    if variant is None:
+        warn_unless_torchvision(model, source)
 
 
-def _load_keras_applications(model, source):
-    version = keras_applications.version(source)
+def _load_keras_applications(model, arrays, source):
+    version = keras_applications.version(arrays)
     if version is None:
         raise ValueError(
-            "A model given as weights must be a ResNet50, ResNet101, ResNet152 of "
-            "keras.applications, or one of their V2. "
-            f"Received: a model named {source.name!r}"
+            "A model or .h5 file given as weights must be a ResNet50, ResNet101, ResNet152 of "
+            f"keras.applications, or one of their V2. Received: {source}"
         )
-    arrays = keras_applications.arrays(source, model)
+    arrays = keras_applications.folded(arrays, model)
     if not _has_classifier(model):
         arrays = {k: v for k, v in arrays.items() if not k.startswith("predictions/")}
     assign(
         keras_applications.names(model),
         arrays,
-        f"keras.applications' {source.name}",
+        source,
         differences(model, version.variant),
     )
     return version.preprocessing

@@ -7,6 +7,7 @@ from keras_resnet.blocks import ResidualBlock
 from keras_resnet.preactivation import BLOCKS
 from keras_resnet.stem import DeepStem
 from keras_resnet.variants import IMAGENET_NETWORKS
+from keras_resnet.weights.variant import TORCHVISION, differences
 
 KERAS_APPLICATIONS = "keras.applications"
 
@@ -23,7 +24,8 @@ class WeightsInfo:
         variant: str, `"v1"` (stride in the first 1x1 convolution of a bottleneck), `"v1.5"` (in
             the 3x3) or `"v2"` (pre-activation).
         preprocessing: str, the `style` of `preprocess_input`.
-        top1: float, published ImageNet top-1 accuracy in percent, single 224 x 224 crop.
+        top1: float, published ImageNet top-1 accuracy in percent, single 224 x 224 crop: of
+            torchvision's and Keras' tables, and of the repositories' model cards for timm's.
         licence: str, under which the weights are published.
     """
 
@@ -70,11 +72,17 @@ _ROWS = (
     _timm("ResNet50", "tv2", 80.858),
     _timm("ResNet101", "tv2", 81.886),
     _timm("ResNet152", "tv2", 82.284),
-    _timm("ResNet18", "a1", 71.50),
+    _timm("ResNet18", "a1", 71.49),
     _timm("ResNet34", "a1", 76.42),
     _timm("ResNet50", "a1", 80.38),
-    _timm("ResNet101", "a1", 81.49),
-    _timm("ResNet152", "a1", 82.00),
+    _timm("ResNet101", "a1", 81.50),
+    _timm("ResNet152", "a1", 81.97),
+    _timm("ResNet18D", "ra2", 72.26),
+    _timm("ResNet34D", "ra2", 77.10),
+    _timm("ResNet50D", "ra2", 80.53),
+    _timm("ResNet50D", "a1", 80.68),
+    _timm("SEResNet50", "ra2", 80.26),
+    _timm("SEResNet50", "a1", 80.02),
     _keras("ResNet50", "v1", "caffe", 74.9, "mit"),
     _keras("ResNet101", "v1", "caffe", 76.4, "mit"),
     _keras("ResNet152", "v1", "caffe", 76.6, "mit"),
@@ -104,7 +112,7 @@ def list_rows(architecture=None):
     >>> for row in keras_resnet.weights.list("ResNet18"):
     ...     print(row.name, row.variant, row.preprocessing, row.top1, row.licence)
     resnet18.tv_in1k v1.5 torch 69.758 bsd-3-clause
-    resnet18.a1_in1k v1.5 torch 71.5 apache-2.0
+    resnet18.a1_in1k v1.5 torch 71.49 apache-2.0
     """
     if architecture is not None:
         choose("architecture", architecture, _ARCHITECTURES)
@@ -180,11 +188,10 @@ def _blocks_per_stage(blocks):
 
 
 def check_variant(model, row):
-    """Refuse a model whose tensors would fit the weights but which computes something else."""
-    for layer in model.layers:
-        stride_in = getattr(layer, "stride_in", row.stride_in)
-        if stride_in != row.stride_in:
-            raise ValueError(
-                f"The weights {row.name!r} were trained with stride_in={row.stride_in!r}; build "
-                f"the model with that. Received: a model with stride_in={stride_in!r}"
-            )
+    """Refuse, before a download, a model that computes something else with a row's weights."""
+    known = {"stride_in": row.stride_in} if row.repository is None else TORCHVISION
+    if problems := differences(model, known):
+        raise ValueError(
+            f"The weights {row.name!r} are not for this model. Build it with the arguments they "
+            "were trained with.\n  " + "\n  ".join(problems)
+        )

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_resnet.shortcut_layers import AveragePoolShortcut, ProjectionShortcut
 from keras_resnet.weights import files
-from keras_resnet.weights.variant import variant_of
+from keras_resnet.weights.variant import architecture_of, variant_of
 
 # Dense layers here, convolutions of one pixel in timm.
 _SQUEEZED = re.compile(r"\.se\.fc\d\.weight$")
@@ -73,8 +73,8 @@ def torchvision_names(model):
 def save_safetensors(model, path):
     """Write a network's weights under torchvision's names, for PyTorch or for `load_weights`.
 
-    The file also notes the variant and the preprocessing, so that `load_weights` refuses a model
-    that computes something else. In PyTorch:
+    The file also notes the network's arguments and the preprocessing, so that `load_weights`
+    refuses a model that computes something else. In PyTorch:
     `torchvision.models.resnet50().load_state_dict(safetensors.torch.load_file(path))`.
 
     Args:
@@ -97,8 +97,12 @@ def save_safetensors(model, path):
     arrays = {
         name: to_torch_layout(name, variable) for name, variable in torchvision_names(model).items()
     }
-    style = model.get_layer("stem").preprocessing
-    files.write_safetensors(path, arrays, {"variant": variant_of(model), "preprocessing": style})
+    notes = {
+        "variant": variant_of(model),
+        "architecture": architecture_of(model),
+        "preprocessing": model.get_layer("stem").preprocessing,
+    }
+    files.write_safetensors(path, arrays, notes)
 
 
 def from_torch_layout(name, array):

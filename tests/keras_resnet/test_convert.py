@@ -65,6 +65,46 @@ def test_the_file_tells_the_network(options, shortcut, tmp_path):
         assert each.preprocessing == "torch"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras_resnet.CifarResNet20(zero_init_residual=False),
+        lambda: small(stage_blocks=(1, 1, 2), output_stride=4),
+        lambda: small(norm={"kind": "group", "groups": 4}),
+        lambda: small(norm={"kind": "batch", "epsilon": 1e-3}),
+        lambda: small(classifier_activation=None, stem={"kernel_size": 3, "stride": 2}),
+    ],
+)
+def test_our_files_say_what_the_tensors_do_not(make, tmp_path):
+    saved = make()
+    keras_resnet.save_safetensors(saved, tmp_path / "w.safetensors")
+    model = convert(tmp_path / "w.safetensors", tmp_path / "w.keras")
+    x = np.random.default_rng(0).standard_normal((1, 32, 32, 3)).astype("float32")
+    assert_same(model, saved)
+    np.testing.assert_allclose(model(x), saved(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stem": "deep", "shortcut": "avg_pool"}, {"squeeze_excitation": 4}]
+)
+def test_the_tensors_of_timm_tell_the_network(options, tmp_path):
+    saved = small(**options)
+    keras_resnet.save_safetensors(saved, tmp_path / "w.safetensors")
+    tensors = safetensors.numpy.load_file(tmp_path / "w.safetensors")
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")  # without our notes
+    model = convert(tmp_path / "w.safetensors", tmp_path / "w.weights.h5")
+    assert_same(model, saved)
+    x = np.random.default_rng(0).standard_normal((1, 33, 32, 3)).astype("float32")
+    np.testing.assert_allclose(model(x), saved(x), rtol=1e-4, atol=1e-6)
+
+
+def test_the_networks_for_cifar_are_architectures(tmp_path):
+    saved = keras_resnet.CifarResNet20(zero_init_residual=False)
+    saved.save_weights(tmp_path / "w.weights.h5")
+    model = convert(tmp_path / "w.weights.h5", tmp_path / "w.safetensors", "CifarResNet20")
+    assert_same(model, saved)
+
+
 def test_what_cannot_be_converted_is_said(tmp_path):
     small().save(tmp_path / "w.keras")
     small().save_weights(tmp_path / "w.weights.h5")

@@ -1,5 +1,8 @@
 """Folding against the unfolded network and against the formula in NumPy."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -18,6 +21,24 @@ def with_random_norms(model):
             layer.moving_mean.assign(generator.normal(0, 0.5, count))
             layer.moving_variance.assign(generator.uniform(0.2, 3, count))
     return model
+
+
+def test_a_saved_folded_network_loads_where_only_the_package_is_imported(tmp_path):
+    model = keras_resnet.ResNet((1, 1), "preact_basic", width=8, stem="3x3", classes=3)
+    model = with_random_norms(model)
+    fold_norms(model).save(tmp_path / "folded.keras")
+    np.save(tmp_path / "x.npy", images())
+    program = (
+        "import keras, numpy as np, keras_resnet, sys\n"
+        "model = keras.saving.load_model('folded.keras')\n"
+        "np.save('y.npy', model.predict(np.load('x.npy'), verbose=0))\n"
+        "assert 'keras_resnet.export' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(images()), atol=1e-5)
 
 
 def images(size=32):

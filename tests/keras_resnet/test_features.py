@@ -50,6 +50,31 @@ def test_unknown_features_are_refused(names):
         keras_resnet.feature_extractor(make_model(), names)
 
 
+def test_one_name_is_enough():
+    features = keras_resnet.feature_extractor(make_model(), "C3")(IMAGES)
+    assert list(features) == ["C3"]
+
+
+def test_a_stage_of_one_block_that_strides_has_no_feature_map():
+    backbone = make_model(stage_blocks=(1, 2, 1, 2), stride_at="last", include_top=False)
+    info = keras_resnet.feature_info(backbone)
+    assert {name: part["stride"] for name, part in info.items()} == {"C3": 8, "C5": 32}
+    features = keras_resnet.feature_extractor(backbone, ("C3", "C5"))(IMAGES)
+    assert [tuple(feature.shape) for feature in features.values()] == [
+        (4, 5, 6, 16),
+        (4, 2, 2, 64),
+    ]
+    with pytest.raises(ValueError, match=r"C3, C5; .* stride_at='first'"):
+        keras_resnet.feature_extractor(backbone, ("C2", "C3"))
+
+
+def test_models_without_a_network_are_refused():
+    nested = keras.Sequential([keras.Input((33, 41, 3)), make_model(include_top=False)])
+    for function in (keras_resnet.feature_extractor, keras_resnet.feature_info):
+        with pytest.raises(ValueError, match="nested model; pass that network"):
+            function(nested)
+
+
 def moving_statistics(model):
     norms = [x for x in model._flatten_layers() if isinstance(x, BatchNormalization)]
     return {w.path: np.array(w) for n in norms for w in (n.moving_mean, n.moving_variance)}

@@ -1,8 +1,10 @@
 """Agreement with keras.applications on random weights with norms that do something."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 import keras_resnet
 
@@ -83,6 +85,35 @@ def test_logits_and_every_feature_map(resnet50):
         assert difference <= TOLERANCE * np.abs(np.array(expected)).max(), name
 
 
+@pytest.mark.parametrize("include_top", [True, False])
+def test_the_h5_file_that_keras_downloads(include_top, resnet50, tmp_path):
+    path = str(tmp_path / "resnet50_weights_tf_dim_ordering_tf_kernels.h5")
+    with h5py.File(path, "w") as file:  # in the format of the published files, by Keras itself
+        legacy_h5_format.save_weights_to_hdf5_group(file, resnet50)
+    arguments = {"stride_in": "1x1", "include_top": include_top}
+    arguments |= {"classes": 7, "classifier_activation": None}
+    of_file = keras_resnet.ResNet50(weights=path, **arguments)
+    of_model = keras_resnet.ResNet50(weights=resnet50, **arguments)
+    for ours, theirs in zip(of_file.weights, of_model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert of_file.preprocessing == "caffe"
+    if include_top:
+        with pytest.raises(ValueError, match="made with stride_in='1x1'"):
+            keras_resnet.ResNet50(weights=path, classes=7)
+
+
+def test_other_h5_files_are_refused(tmp_path):
+    path = tmp_path / "other.h5"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"other\.h5 is not a readable weights file"):
+        keras_resnet.ResNet50(weights=str(path), include_top=False)
+    with h5py.File(path, "w") as file:
+        other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        legacy_h5_format.save_weights_to_hdf5_group(file, other)
+    with pytest.raises(ValueError, match=r"one of their V2\. Received: .*other\.h5"):
+        keras_resnet.ResNet50(weights=str(path), include_top=False)
+
+
 def test_the_classifier_is_left_aside_without_top(resnet50):
     model = keras_resnet.ResNet50(stride_in="1x1", include_top=False, weights=resnet50)
     np.testing.assert_array_equal(
@@ -122,5 +153,5 @@ def test_versions_are_not_mixed(resnet50):
 
 def test_other_models_are_refused():
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="other")
-    with pytest.raises(ValueError, match=r"keras\.applications.*named 'other'"):
+    with pytest.raises(ValueError, match=r"keras\.applications.*Received: the model 'other'"):
         keras_resnet.ResNet50(stride_in="1x1", include_top=False, weights=other)

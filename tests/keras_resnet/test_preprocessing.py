@@ -1,6 +1,10 @@
+import functools
+import warnings
+
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_resnet
 
@@ -52,6 +56,50 @@ def test_it_runs_in_an_input_pipeline():
     tf = pytest.importorskip("tensorflow")
     data = tf.data.Dataset.from_tensors(IMAGES).map(keras_resnet.preprocess_input)
     np.testing.assert_allclose(next(iter(data)), keras_resnet.preprocess_input(IMAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 4), (4, 5, 1), (4, 5), (3, 4, 5)])
+@pytest.mark.parametrize("convert", [np.asarray, keras.ops.convert_to_tensor, keras.Input])
+def test_images_without_3_channels_are_refused(shape, convert):
+    images = keras.Input(batch_shape=shape) if convert is keras.Input else convert(np.ones(shape))
+    with pytest.raises(ValueError, match=r"3 channels.*Received: images of shape \("):
+        keras_resnet.preprocess_input(images, data_format="channels_last")
+
+
+def test_pictures_of_pillow_work():
+    image = Image.fromarray(IMAGES[0])
+    expected = keras_resnet.preprocess_input(IMAGES[0])
+    np.testing.assert_array_equal(keras_resnet.preprocess_input(image), expected)
+
+
+@pytest.mark.parametrize("style", ["torch", "caffe", "tf"])
+@pytest.mark.parametrize("call", ["call", "predict"])
+def test_models_notice_images_that_are_not_preprocessed(style, call):
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype="uint8")
+    expected = keras.applications.imagenet_utils.preprocess_input(
+        images.astype("float32"), mode=style
+    )
+    unscaled = [images] if style == "tf" else [images, images / 255]
+    for wrong in unscaled:
+        model = make_model(style)
+        run = model if call == "call" else functools.partial(model.predict, verbose=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "The weights of")
+            run(expected)
+        with pytest.warns(UserWarning, match=f"style='{style}'.*lie in") as caught:
+            run(wrong)
+        assert [w.filename for w in caught if "lie in" in str(w.message)] == [__file__]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "The weights of")
+            run(wrong)  # once is enough
+
+
+def test_models_of_unknown_weights_and_tensors_are_not_looked_at():
+    images = np.full((1, 32, 32, 3), 255.0, "float32")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The weights of")
+        make_model()(images)
+        make_model("torch")(keras.ops.convert_to_tensor(images))
 
 
 def test_unknown_styles_are_refused():

@@ -26,6 +26,7 @@ COUNTS = {
     "CifarResNet110": (1_727_962, 8_096),
     "CifarResNet1202": (19_421_274, 2 * 16 + 400 * 2 * (16 + 32 + 64)),
     "CifarPlain20": (269_722, 1_376),
+    "CifarPlain1202": (19_421_274, 2 * 16 + 400 * 2 * (16 + 32 + 64)),
 }
 
 
@@ -41,9 +42,10 @@ def test_parameter_counts(name):
     assert (count(model.trainable_weights), count(model.non_trainable_weights)) == COUNTS[name]
 
 
-@pytest.mark.parametrize("depth", [20, 56])
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110, 1202])
 def test_projections_on_cifar_add_their_parameters(depth):
-    model = getattr(keras_resnet, f"CifarResNet{depth}")(shortcut="projection")
+    with keras.StatelessScope(initialize_variables=False):
+        model = getattr(keras_resnet, f"CifarResNet{depth}")(shortcut="projection")
     assert count(model.trainable_weights) == COUNTS[f"CifarResNet{depth}"][0] + 2_752
 
 

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import huggingface_hub.constants
 import keras
@@ -115,7 +116,7 @@ def test_unknown_names_and_files():
         keras_resnet.load_weights(small(), "hf://../secret")
     with pytest.raises(ValueError, match=r"blocks per stage \(1, 2\)"):
         keras_resnet.load_weights(small(), "imagenet")
-    for other in (keras_resnet.ResNet18V2, keras_resnet.ResNet18D, keras_resnet.PlainNet18):
+    for other in (keras_resnet.ResNet18V2, keras_resnet.ResNet101D, keras_resnet.PlainNet18):
         with pytest.raises(ValueError, match="weights='imagenet' exists for ResNet18, "):
             other(include_top=False, weights="imagenet")
 
@@ -148,8 +149,53 @@ def test_without_network_the_error_says_which_file_goes_where(tmp_path, monkeypa
 )
 def test_the_wrong_variant_is_refused(weights, stride_in):
     right = {"1x1": "3x3", "3x3": "1x1"}[stride_in]
-    with pytest.raises(ValueError, match=f"trained with stride_in='{right}'"):
+    with pytest.raises(ValueError, match=f"made with stride_in='{right}'"):
         keras_resnet.ResNet50(stride_in=stride_in, weights=weights, include_top=False)
+
+
+def test_a_row_of_torchvision_is_refused_by_what_its_tensors_do_not_show():
+    for options, line in (
+        ({"stride_at": "last"}, "made with stride_at='first'"),
+        ({"norm": {"kind": "batch", "epsilon": 1e-3}}, "made with epsilon=1e-05"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            keras_resnet.ResNet18(weights="resnet18.tv_in1k", include_top=False, **options)
+
+
+@pytest.mark.parametrize("options", [{"stride_in": "1x1"}, {"stride_at": "last"}])
+def test_a_file_that_says_nothing_warns_where_the_model_is_not_torchvisions(options, tmp_path):
+    # As PyTorch writes one: tensors alone.
+    path = write(tmp_path / "w.safetensors", torch_tensors(tmp_path))
+    ((name, value),) = options.items()
+    with pytest.warns(UserWarning, match=f"does not say .* built with {name}='{value}'"):
+        keras_resnet.load_weights(small(**options), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        keras_resnet.load_weights(small(), path)
+        keras_resnet.load_weights(small(norm="frozen", output_stride=4), path)
+
+
+def torch_tensors(folder):
+    path = str(folder / "noted.safetensors")
+    keras_resnet.save_safetensors(SMALL, path)
+    return safetensors.numpy.load_file(path)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".keras"])
+@pytest.mark.parametrize(
+    "saved,model,line",
+    [
+        ({"kind": "group", "groups": 4}, {"kind": "group", "groups": 8}, "groups=4"),
+        ({"kind": "batch", "epsilon": 1e-3}, "frozen", "epsilon=0.001"),
+    ],
+)
+def test_norms_that_compute_something_else_are_refused(saved, model, line, suffix, tmp_path):
+    path = str(tmp_path / f"w{suffix}")
+    one = small(norm=saved)
+    keras_resnet.save_safetensors(one, path) if suffix == ".safetensors" else one.save(path)
+    with pytest.raises(ValueError, match=f"variant: the weights were made with {line}"):
+        keras_resnet.load_weights(small(norm=model), path)
+    keras_resnet.load_weights(small(norm=saved), path)
 
 
 def test_registry_rows_are_those_published():
@@ -160,6 +206,15 @@ def test_registry_rows_are_those_published():
     assert rows["resnet152.tv2_in1k"].top1 == 82.284
     assert rows["resnet101.a1_in1k"].source == "hf://timm/resnet101.a1_in1k"
     assert rows["resnet101.a1_in1k"].licence == "apache-2.0"
+    assert [rows[f"resnet{depth}.a1_in1k"].top1 for depth in (18, 34, 50, 101, 152)] == [
+        71.49,
+        76.42,
+        80.38,
+        81.50,
+        81.97,
+    ]
+    assert rows["resnet50d.ra2_in1k"].top1 == 80.53
+    assert rows["seresnet50.ra2_in1k"].top1 == 80.26
     assert rows["resnet50.keras_in1k"].top1 == 74.9
     assert rows["resnet50.keras_in1k"].source == "keras.applications"
     assert rows["resnet50.keras_in1k"].variant == "v1"
@@ -177,6 +232,8 @@ def test_registry_rows_are_those_published():
         ("ResNet50", "3x3", "timm/resnet50.tv_in1k"),
         ("ResNet50", "1x1", "resnet50.keras_in1k"),
         ("ResNet50V2", "3x3", "resnet50v2.keras_in1k"),
+        ("ResNet50D", "3x3", "timm/resnet50d.ra2_in1k"),
+        ("SEResNet50", "3x3", "timm/seresnet50.ra2_in1k"),
     ],
 )
 def test_imagenet_is_the_first_row_of_the_variant(factory, stride_in, name, monkeypatch):

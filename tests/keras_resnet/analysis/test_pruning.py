@@ -45,6 +45,22 @@ def test_blocks_with_zero_branches_go_and_outputs_stay_equal(block, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+def test_every_block_has_a_bar_in_the_picture(tmp_path):
+    model = small_net((3, 2))
+    silence(model.get_layer("stage2_block2"))
+    result = prune_blocks(model)
+    assert 0.0 in result.changes
+    figure = result.draw(tmp_path / "pruned.png")
+    (axis,) = figure.axes
+    bottom, top = axis.get_ylim()
+    heights = [bar.get_height() for bar in axis.patches]
+    assert len(heights) == len(result.names)
+    assert all(1.5 * bottom < height < top for height in heights)
+    figure.canvas.draw()
+    title = axis.title.get_window_extent()
+    assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
+
+
 def test_zero_branches_make_the_network_the_identity():
     # All shortcuts are identities, and what comes in is not negative.
     model = keras.Sequential([keras.Input((8, 8, 8))])

@@ -98,4 +98,8 @@ def test_pictures(tmp_path):
     np.testing.assert_array_equal(in_order, result.stds)
     np.testing.assert_array_equal(by_size, np.sort(result.stds)[::-1])
     figure = draw_responses({"a": result, "b": result})
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    # Beside the curves, not over them.
+    figure.canvas.draw()
+    assert all(not legend.get_window_extent().overlaps(a.get_window_extent()) for a in figure.axes)
