@@ -4,6 +4,7 @@ from detection.anchors import AnchorGenerator
 from detection.backbones import build_body
 from detection.box_losses import BoxLoss
 from detection.box_predictor import BoxPredictor
+from detection.cascade import CascadeRoIHeads
 from detection.faster_rcnn import FasterRCNN
 from detection.poolers import RoIPooler
 from detection.region_sampling import RegionSampling
@@ -68,6 +69,8 @@ def _build_rpn(config, body):
 
 
 def _build_roi_heads(config, body, num_classes):
+    cascade = config.cascade
+    positive_iou = config.positive_iou if cascade is None else cascade.ious[0]
     parts = {
         "pooler": RoIPooler(
             strides=body.strides,
@@ -89,7 +92,7 @@ def _build_roi_heads(config, body, num_classes):
             soft_nms=config.soft_nms and config.soft_nms.model_dump(),
             voting_iou=config.voting_iou,
         ),
-        "sampling": RegionSampling(config.samples, config.positive_fraction, config.positive_iou),
+        "sampling": RegionSampling(config.samples, config.positive_fraction, positive_iou),
     }
 
     def predictor(name, box_weights):
@@ -101,6 +104,15 @@ def _build_roi_heads(config, body, num_classes):
             name=name,
         )
 
+    if cascade is not None:
+        weights = enumerate(cascade.box_weights, start=1)
+        return CascadeRoIHeads(
+            box_heads=[body.box_heads(f"box_head_{i + 1}") for i in range(len(cascade.ious))],
+            predictors=[predictor(f"predictor_{i}", values) for i, values in weights],
+            ious=cascade.ious,
+            name="roi_heads",
+            **parts,
+        )
     return RoIHeads(
         box_head=body.box_heads("box_head"),
         predictor=predictor("predictor", config.box_weights),

@@ -4,13 +4,11 @@ import keras
 from keras import ops
 
 from detection.box_refinement import refine_boxes
-from detection.poolers import RoIPooler
-from detection.region_sampling import RegionSampling
-from detection.selection import DetectionSelection
+from detection.second_stage import SecondStage
 
 
 @keras.saving.register_keras_serializable(package="detection")
-class RoIHeads(keras.layers.Layer):
+class RoIHeads(SecondStage):
     """The second stage of Faster R-CNN, put together from parts.
 
     Calling the layer runs the networks on given regions; `compute_losses` samples regions to
@@ -57,38 +55,13 @@ class RoIHeads(keras.layers.Layer):
         context=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(pooler, sampling, selection, **kwargs)
         if refinements < 0:
             raise ValueError(f"`refinements` counts rounds. Received: refinements={refinements}")
-        # Keras would round the regions' coordinates to 16 bits under mixed precision.
-        self.autocast = False
-        self.pooler = _made(pooler, RoIPooler)
         self.box_head = box_head
         self.predictor = predictor
-        self.sampling = _made(sampling, RegionSampling)
-        self.selection = _made(selection, DetectionSelection)
         self.refinements = int(refinements)
         self.context = bool(context)
-
-    @property
-    def num_classes(self):
-        """Object classes without background."""
-        return self.predictor.num_classes
-
-    @property
-    def strides(self):
-        """Pixels per cell of each pooled level, finest first."""
-        return self.pooler.strides
-
-    @property
-    def classifier(self):
-        """The layer of the class logits."""
-        return self.predictor.classifier
-
-    @property
-    def regressor(self):
-        """The layer of the box deltas."""
-        return self.predictor.regressor
 
     def build(self, features_shape, boxes_shape=None):
         build_on_regions(self.box_head, self.predictor, self.pooler, features_shape, self.context)
@@ -128,52 +101,11 @@ class RoIHeads(keras.layers.Layer):
         return predict_vectors(found, self.predictor)
 
     def compute_losses(self, features, boxes, valid, y, noise, image_sizes, training=True):
-        """Samples regions and compares what is predicted for them with the ground truth.
-
-        Args:
-            features: list of tensors [B, H_l, W_l, C], the pooled levels.
-            boxes: float32 tensor [B, P, 4], proposals in pixels.
-            valid: bool tensor [B, P].
-            y: ground truth as `FasterRCNN` takes it, with a bool `is_crowd`, M boxes an image.
-            noise: float32 tensor [B, P + M], uniform in [0, 1): decides which regions are
-                sampled.
-            image_sizes: int32 tensor [B, 2], true (height, width).
-            training: bool, for norms.
-
-        Returns:
-            dict with the scalars `classification_loss` and `box_loss`.
-        """
         samples = self.sampling(boxes, valid, y, noise, self.num_classes)
         logits, deltas = self(features, samples["boxes"], image_sizes, training=training)
         return self.predictor.compute_losses(logits, deltas, samples)
 
-    def detect(self, features, boxes, valid, image_sizes):
-        """Turns proposals into detections.
-
-        Args:
-            features: list of tensors [B, H_l, W_l, C], the pooled levels.
-            boxes: float32 tensor [B, P, 4], the proposals.
-            valid: bool tensor [B, P].
-            image_sizes: int32 tensor [B, 2], true (height, width).
-
-        Returns:
-            dict of `boxes` float32 [B, D, 4], `scores` float32 [B, D], `classes` int32 [B, D]
-            (-1 padded) and `num_detections` int32 [B].
-        """
-        candidates = self.candidates(features, boxes, valid, image_sizes)
-        return self.selection(*candidates, image_sizes)
-
     def candidates(self, features, boxes, valid, image_sizes):
-        """Everything that is predicted for proposals, before detections are selected.
-
-        Args:
-            features, boxes, valid, image_sizes: as for `detect`.
-
-        Returns:
-            `(boxes [B, M, num_classes or 1, 4], scores [B, M, num_classes], valid [B, M])`; M is
-            a multiple of P with `refinements`.
-        """
-
         def predict(regions):
             logits, deltas = self(features, regions, image_sizes, training=False)
             return self.predictor.boxes(deltas, regions), self.predictor.scores(logits)
@@ -184,11 +116,8 @@ class RoIHeads(keras.layers.Layer):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "pooler": self.pooler.get_config(),
             "box_head": serialize(self.box_head),
             "predictor": serialize(self.predictor),
-            "sampling": self.sampling.get_config(),
-            "selection": self.selection.get_config(),
             "refinements": self.refinements,
             "context": self.context,
         }
@@ -245,9 +174,3 @@ def _whole_images(image_sizes):
     """The boxes [B, 1, 4] of whole images, without their padding."""
     size = ops.cast(image_sizes, "float32")[:, None, ::-1]
     return ops.concatenate([ops.zeros_like(size), size], axis=-1)
-
-
-def _made(options, kind):
-    if options is None:
-        return kind()
-    return kind(**options) if isinstance(options, dict) else options

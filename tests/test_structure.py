@@ -44,7 +44,9 @@ LAYERS = (
         "views",
     ),
     ("region_sampling", "selection", "box_predictor"),
-    ("fpn", "single_level", "rpn", "roi_heads"),
+    ("fpn", "single_level", "rpn", "second_stage"),
+    ("roi_heads",),
+    ("cascade",),
     ("faster_rcnn", "multi_view", "data", "evaluation", "plots", "exif_ops"),
     ("backbones", "model_config", "visualize", "datasets", "predict", "serving_ops"),
     ("config", "weights"),
@@ -53,7 +55,7 @@ LAYERS = (
     ("pretrained",),
     ("train",),
 )
-MODEL = {name for layer in LAYERS[:6] for name in layer} | {"faster_rcnn", "build"}
+MODEL = {name for layer in LAYERS[:8] for name in layer} | {"faster_rcnn", "build"}
 # Methods for people, which import what reads files when they are called.
 LATE = {
     ("detection.faster_rcnn", "detection.predict"),
