@@ -5,8 +5,6 @@ import os
 import pathlib
 import shutil
 
-import numpy as np
-
 from keras_resnet.training.drift import refuse_drift
 from keras_resnet.training.training_state import (
     read_extra,
@@ -151,8 +149,14 @@ class RunState:
             if name in extra["callbacks"]:
                 callback.set_run_state(extra["callbacks"][name])
         for name, callback in self._named("run_variables"):
-            for key, variable in callback.run_variables().items():
-                variable.assign(np.array(arrays[f"{name}/{key}"]))
+            variables = {f"{name}/{key}": v for key, v in callback.run_variables().items()}
+            if variables.keys() - arrays.keys():
+                raise ValueError(
+                    f"The run in {self.folder.parent} was made without {name}; continue it "
+                    "without it, or start a new run."
+                )
+            for key, variable in variables.items():
+                variable.assign(arrays[key])
 
     def _check(self, extra):
         refuse_drift(extra["identity"], self.identity, self.folder.parent)
