@@ -1,6 +1,7 @@
 """Labelled images from NumPy arrays and `.npz` files."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,7 @@ def from_arrays(images, labels, class_names=None, name="arrays"):
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if class_names is None:
-        top = int(labels.max(initial=0)) if np.issubdtype(labels.dtype, np.number) else -1
-        class_names = [str(i) for i in range(top + 1)]
+        class_names = [str(i) for i in range(_largest(labels) + 1)]
     return ImageDataset(name, class_names, labels, images=images)
 
 
@@ -64,7 +64,13 @@ def load_npz(path, split, class_names=None):
     if not path.is_file():
         raise ValueError(f"There is no file {str(path)!r}.")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a readable .npz file: {error}") from None
+    if not isinstance(arrays, np.lib.npyio.NpzFile):
+        raise ValueError(f"{path} is not a .npz file but a single array.")
+    try:
+        with arrays:
             found = sorted(arrays.files)
             wanted = (f"x_{split}", f"y_{split}")
             missing = [key for key in wanted if key not in found]
@@ -75,8 +81,13 @@ def load_npz(path, split, class_names=None):
                 )
             images, labels = (arrays[key] for key in wanted)
             if class_names is None:
-                top = max(int(arrays[k].max(initial=0)) for k in found if k.startswith("y_"))
+                top = max(_largest(arrays[key]) for key in found if key.startswith("y_"))
                 class_names = [str(i) for i in range(top + 1)]
-    except (zipfile.BadZipFile, EOFError, OSError, AttributeError) as error:
+    except (EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a readable .npz file: {error}") from None
     return from_arrays(images, labels, class_names, name=f"{path.name} {split}")
+
+
+def _largest(labels):
+    """The largest label; 0 for labels that are no integers, which are refused later."""
+    return int(labels.max(initial=0)) if np.issubdtype(labels.dtype, np.integer) else 0

@@ -64,7 +64,7 @@ def load_cifar(path, split, classes=10):
     names_file, names_key, names_text = _NAMES[classes]
     if files.has(python[which]):
         parts = [_read_python(files, name, python[2]) for name in python[which]]
-        names = [n.decode() for n in _unpickle(files, names_file)[names_key]]
+        names = _read_names(files, names_file, names_key)
     elif files.has(binary[which]):
         parts = [_read_binary(files, name, binary[2], classes) for name in binary[which]]
         names = files.read(names_text).decode().split()
@@ -144,10 +144,24 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+# What a file that is no pickle, or only a part of one, makes of an unpickler.
+_BROKEN_PICKLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+
 def _unpickle(files, name):
     try:
         content = _ArraysOnly(io.BytesIO(files.read(name)), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, TypeError, AttributeError, IndexError) as error:
+    except _BROKEN_PICKLE as error:
         raise ValueError(f"{name} is not a file of the CIFAR python version: {error}.") from None
     if not isinstance(content, dict):
         raise ValueError(f"{name} is not a file of the CIFAR python version: it holds no dict.")
@@ -160,10 +174,19 @@ def _read_python(files, name, label_key):
     if (
         not isinstance(images, np.ndarray)
         or images.dtype != np.uint8
-        or images.shape != (len(labels or ()), _PIXELS)
+        or not isinstance(labels, list)
+        or not all(isinstance(label, int) for label in labels)
+        or images.shape != (len(labels), _PIXELS)
     ):
         raise ValueError(f"{name} does not hold 32x32 RGB images and one label for each.")
     return images, np.asarray(labels, "int64")
+
+
+def _read_names(files, name, key):
+    names = _unpickle(files, name).get(key)
+    if not isinstance(names, list) or not all(isinstance(n, bytes) for n in names):
+        raise ValueError(f"{name} does not hold the names of the classes.")
+    return [n.decode("ascii", "replace") for n in names]
 
 
 def _read_binary(files, name, label_bytes, classes):
