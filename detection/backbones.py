@@ -8,6 +8,7 @@ import keras_resnet
 from detection.box_heads import ConvFCHead, StageHead
 from detection.fpn import FeaturePyramid
 from detection.single_level import SingleLevel
+from detection.weights.backbone import load_backbone
 from keras_resnet.features import last_layers
 from keras_resnet.stem import make_stem
 from keras_resnet.variants import IMAGENET_NETWORKS
@@ -132,7 +133,9 @@ def build_backbone(config, **options):
         )
     else:
         factory = getattr(keras_resnet, config.network)
-        network = factory(weights=config.weights, **options)
+        network = factory(**options)
+        if config.weights is not None:
+            load_backbone(network, config.weights)
     if config.freeze is not None:
         keras_resnet.freeze(network, up_to=config.freeze, norms=False)
     return network

@@ -98,6 +98,11 @@ class TrainConfig(StrictModel):
     state_every: PositiveInt | None = Field(
         None, description="steps between states to resume from; null: at the ends of epochs only"
     )
+    start_from: str | None = Field(
+        None,
+        description="detector whose weights training starts with: a run folder, a saved model, or "
+        "what else FasterRCNN.from_pretrained takes",
+    )
     seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
     tensorboard: bool = True
 

@@ -13,11 +13,27 @@ from detection.weights.coco import ROWS, coco_classes
 from detection.weights.infer import PREPROCESSING, config_of
 from detection.weights.names import assign_state, torchvision_places
 from detection.weights.state import is_torchvision, read_state
+from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
 from keras_resnet.training.variable_keys import variable_keys
 
 AS_SOURCE = "as_source"
 _SECTIONS = ("backbone", "rpn", "roi_heads")
+_NOT_IN_TENSORS = {
+    "": ("architecture", "pixel_mean", "pixel_std"),
+    "backbone": ("stride_in", "norm_epsilon", "levels"),
+    "rpn": ("anchor_offset", "anchor_rounded", "anchor_fit_strides", "aspect_ratios"),
+    "roi_heads": (
+        "pooling",
+        "pool_size",
+        "sampling_ratio",
+        "aligned",
+        "canonical_size",
+        "canonical_level",
+        "class_agnostic",
+        "box_weights",
+    ),
+}
 
 
 def load_torchvision(
@@ -100,15 +116,10 @@ def from_pretrained(
     seed=None,
 ):
     """Make a detector from trained weights; see `FasterRCNN.from_pretrained`."""
-    origin = _origin(source, precision)
+    origin = _with_architecture(_origin(source, precision))
     changes = (class_names, backbone, rpn, roi_heads, preprocessing, seed)
     if origin is not source and freeze == AS_SOURCE and all(c is None for c in changes):
         return origin
-    if origin.architecture is None:
-        raise ValueError(
-            "The source must be made by `detection.build_model`, or a file of its weights. "
-            f"Received: {origin.name}, without architecture"
-        )
     config = _changed(origin.architecture, freeze, backbone, rpn, roi_heads)
     categories = origin.categories if class_names is None else make_categories(class_names)
     with _policy(precision or origin.dtype_policy.name):
@@ -116,6 +127,43 @@ def from_pretrained(
             config, categories, {**origin.preprocessing, **(preprocessing or {})}, seed or 0
         )
     _copy(origin, model, with_predictors=class_names is None)
+    return model
+
+
+def load_pretrained(model, source):
+    """Fill a detector with trained weights, to train it further.
+
+    The output layers are loaded too where the source has the same classes in the same order, and
+    else stay as they are.
+
+    Args:
+        model: a `FasterRCNN` made by `build_model`, of the architecture of the source.
+        source: as for `FasterRCNN.from_pretrained`.
+
+    Returns:
+        `model`.
+
+    Raises:
+        ValueError: if there is nothing to load, the weights do not fit, or the model computes
+            something else with them, e.g. from pixels of another mean; nothing is loaded then.
+        FileNotFoundError: if there is no such file.
+        OSError: if published weights are not on this machine; says how to get them.
+
+    Example:
+
+    ```python
+    model = detection.build_model(config.model, categories)
+    detection.load_pretrained(model, "runs/coco")
+    ```
+    """
+    origin = _with_architecture(_origin(source, None))
+    different = _differences(origin.architecture, _with_architecture(model).architecture)
+    if different:
+        raise ValueError(
+            "The model computes something else with these weights than they were trained for; "
+            "change its configuration:\n  " + "\n  ".join(different)
+        )
+    _copy(origin, model, with_predictors=origin.class_names == model.class_names)
     return model
 
 
@@ -152,6 +200,32 @@ def _origin(source, precision):
     if is_torchvision(source):
         return load_torchvision(source, precision=precision or "float32")
     return load(source, precision=precision)
+
+
+def _with_architecture(model):
+    if model.architecture is None:
+        raise ValueError(
+            "The model must be made by `detection.build_model`, which notes its architecture. "
+            f"Received: {model.name}, without architecture"
+        )
+    return model
+
+
+def _differences(source, model):
+    """Lines on the options with which the same tensors compute something else."""
+    lines = []
+    for section, names in _NOT_IN_TENSORS.items():
+        for name in names:
+            values = [_option(a, section, name) for a in (source, model)]
+            if values[0] != values[1]:
+                key = f"{section}.{name}" if section else name
+                lines.append(f"{key}: {values[0]} in the source, {values[1]} in the model")
+    return lines
+
+
+def _option(architecture, section, name):
+    value = architecture[section][name] if section else architecture[name]
+    return EPSILON if name == "norm_epsilon" and value is None else value
 
 
 def _changed(architecture, freeze, *sections):

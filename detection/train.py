@@ -15,6 +15,7 @@ from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
 from detection.pictures import draw_training_batches, draw_validation, plot_run
 from detection.predict import predict_dataset
+from detection.pretrained import load_pretrained
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.training.checkpoints import Checkpoints
@@ -85,6 +86,9 @@ def train_detector(config, say=print):
     model = build_model(
         config.model, categories, preprocessing_of(pipeline), seed=config.train.seed
     )
+    if config.train.start_from is not None and not config.run.resume:
+        load_pretrained(model, config.train.start_from)
+        say(f"starting with the weights of {config.train.start_from}")
     batches = make_batches(datasets["train"], pipeline, training=True)
     steps = config.train.steps or config.train.epochs * batches.steps_per_epoch
     model.compile(

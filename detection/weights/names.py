@@ -69,7 +69,7 @@ def torchvision_places(model, class_rows, num_rows):
         if i == 0:
             channels = head.units[-1][0].filters if head.units else model.neck.filters
             places[f"{name}.weight"] = _flattened(layer.kernel, channels)
-    return places | _predictor(model.roi_heads, list(class_rows), num_rows)
+    return places | _predictor(model.roi_heads.predictor, list(class_rows), num_rows)
 
 
 def assign_state(state, places, skip=()):
@@ -150,7 +150,7 @@ def _flattened(kernel, channels):
     return Place(kernel, (units, inputs), convert)
 
 
-def _predictor(heads, rows, num_rows):
+def _predictor(predictor, rows, num_rows):
     """The output layers: rows of other classes are left out, the background moves to the end."""
 
     def classes(array):
@@ -159,13 +159,14 @@ def _predictor(heads, rows, num_rows):
     def boxes(array):
         return array.reshape(num_rows, 4, -1)[rows].reshape(4 * len(rows), -1).T
 
-    units = heads.classifier.kernel.shape[0]
+    classifier, regressor = predictor.classifier, predictor.regressor
+    units = classifier.kernel.shape[0]
     name = "roi_heads.box_predictor"
     return {
-        f"{name}.cls_score.weight": Place(heads.classifier.kernel, (num_rows, units), classes),
-        f"{name}.cls_score.bias": Place(heads.classifier.bias, (num_rows,), classes),
-        f"{name}.bbox_pred.weight": Place(heads.regressor.kernel, (4 * num_rows, units), boxes),
+        f"{name}.cls_score.weight": Place(classifier.kernel, (num_rows, units), classes),
+        f"{name}.cls_score.bias": Place(classifier.bias, (num_rows,), classes),
+        f"{name}.bbox_pred.weight": Place(regressor.kernel, (4 * num_rows, units), boxes),
         f"{name}.bbox_pred.bias": Place(
-            heads.regressor.bias, (4 * num_rows,), lambda array: boxes(array)[0]
+            regressor.bias, (4 * num_rows,), lambda array: boxes(array)[0]
         ),
     }

@@ -8,11 +8,14 @@ from keras import ops
 
 import detection
 from detection import FasterRCNN
+from detection.config import ModelConfig
 from keras_resnet.training.variable_keys import variable_keys
 from tests.detection.small_model import CATEGORIES, rectangles, small_model
 from tests.detection.weights.torch_state import small_shapes, small_state
 from tests.rule_weights import rule_state
 
+# A single step: tracing it takes TensorFlow longer than running it.
+EAGER = keras.backend.backend() == "tensorflow"
 OUTPUT_LAYERS = ("/classifier/", "/regressor/")
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -23,7 +26,7 @@ def values(model):
 
 def changed_by_a_step(model):
     """Keys of the variables that one step of training changes."""
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), jit_compile=False, run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), jit_compile=False, run_eagerly=EAGER)
     x, y = rectangles(4, seed=3)
     y["classes"] = np.minimum(y["classes"], model.roi_heads.num_classes - 1)
     before = values(model)
@@ -87,9 +90,9 @@ def test_only_the_output_layers_are_new(state):
             assert after[key].shape[-1] in (6, 20), key
         else:
             np.testing.assert_array_equal(before[key], after[key], err_msg=key)
-    assert np.std(model.roi_heads.classifier.kernel) == pytest.approx(0.01, rel=0.2)
-    assert np.std(model.roi_heads.regressor.kernel) == pytest.approx(0.001, rel=0.2)
-    assert not np.any(model.roi_heads.classifier.bias)
+    assert np.std(model.roi_heads.predictor.classifier.kernel) == pytest.approx(0.01, rel=0.2)
+    assert np.std(model.roi_heads.predictor.regressor.kernel) == pytest.approx(0.001, rel=0.2)
+    assert not np.any(model.roi_heads.predictor.classifier.bias)
 
 
 def test_a_saved_detector_with_the_classes_it_has(tmp_path):
@@ -177,9 +180,37 @@ def test_classes_of_coco():
     assert model.categories[-1] == {"id": 90, "name": "toothbrush"}
     # Row 13 of torchvision's is class 11 here; its background comes first there and last here.
     scores = state["roi_heads.box_predictor.cls_score.weight"]
-    kernel = ops.convert_to_numpy(model.roi_heads.classifier.kernel)
+    kernel = ops.convert_to_numpy(model.roi_heads.predictor.classifier.kernel)
     np.testing.assert_array_equal(kernel[:, 11], scores[13])
     np.testing.assert_array_equal(kernel[:, -1], scores[0])
     boxes = state["roi_heads.box_predictor.bbox_pred.bias"]
-    bias = ops.convert_to_numpy(model.roi_heads.regressor.bias)
+    bias = ops.convert_to_numpy(model.roi_heads.predictor.regressor.bias)
     np.testing.assert_array_equal(bias[44:48], boxes[52:56])
+
+
+def test_a_built_detector_is_filled_but_for_other_classes(tmp_path):
+    keras.utils.set_random_seed(3)
+    source = small_model()
+    detection.save_model(source, tmp_path / "m")
+    keras.utils.set_random_seed(4)
+    same, other = small_model(), small_model()
+    other.categories = tuple({"id": i, "name": name} for i, name in enumerate("abc"))
+    new = values(other)
+    detection.load_pretrained(same, tmp_path / "m")
+    detection.load_pretrained(other, tmp_path / "m")
+    for key, expected in values(source).items():
+        if "seed" in key:
+            continue
+        np.testing.assert_array_equal(values(same)[key], expected)
+        is_output = any(name in key for name in OUTPUT_LAYERS)
+        np.testing.assert_array_equal(values(other)[key], new[key] if is_output else expected)
+
+
+def test_a_detector_that_computes_something_else_is_not_filled(state):
+    source = detection.load_torchvision(state)
+    changed = {**source.architecture, "pixel_mean": (0.0, 0.0, 0.0)}
+    target = detection.build_model(ModelConfig.model_validate(changed), source.categories)
+    before = values(target)
+    with pytest.raises(ValueError, match=r"pixel_mean: .* in the source, \[0\.0, 0\.0, 0\.0\]"):
+        detection.load_pretrained(target, source)
+    assert all(np.array_equal(before[key], value) for key, value in values(target).items())
