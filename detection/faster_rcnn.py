@@ -182,17 +182,37 @@ class FasterRCNN(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def call(self, x, training=False):
-        first = self._first_stage(x, training)
+        first = self.first_stage(x, training)
         if training:
             return first
-        boxes, _, valid = self.rpn.propose(
-            first["objectness"], first["deltas"], first["anchors"], x["image_sizes"]
-        )
-        return self.roi_heads.detect(self._pooled(first), boxes, valid, x["image_sizes"])
+        return self.roi_heads.detect(*self.proposals(first, x["image_sizes"]))
 
-    def _first_stage(self, x, training):
+    def candidates(self, x):
+        """Everything that is predicted for a batch, before detections are selected.
+
+        Returns:
+            `(boxes [B, N, num_classes or 1, 4], scores [B, N, num_classes], valid [B, N])`.
+        """
+        first = self.first_stage(x)
+        return self.roi_heads.candidates(*self.proposals(first, x["image_sizes"]))
+
+    def feature_maps(self, x, training=False):
+        """The levels of the neck, a list of tensors [B, H_l, W_l, C]."""
         images = self.normalize(x["images"], x["image_sizes"])
-        features = self.neck(self.backbone(images, training=training), training=training)
+        return self.neck(self.backbone(images, training=training), training=training)
+
+    def first_stage(self, x, training=False, features=None):
+        """Everything up to the proposals.
+
+        Args:
+            x: a batch.
+            training: bool, for norms.
+            features: `feature_maps(x)`, if they are known already.
+
+        Returns:
+            dict of lists, an entry for each level: `features`, `objectness`, `deltas`, `anchors`.
+        """
+        features = self.feature_maps(x, training) if features is None else features
         objectness, deltas = self.rpn(features)
         return {
             "features": features,
@@ -200,6 +220,13 @@ class FasterRCNN(keras.Model):
             "deltas": deltas,
             "anchors": self.rpn.anchors_for(features, ops.shape(x["images"])[1:3]),
         }
+
+    def proposals(self, first, image_sizes):
+        """What the second stage detects in: `(features, boxes, valid, image_sizes)`."""
+        boxes, _, valid = self.rpn.propose(
+            first["objectness"], first["deltas"], first["anchors"], image_sizes
+        )
+        return self._pooled(first), boxes, valid, image_sizes
 
     def _pooled(self, first):
         return first["features"][: len(self.roi_heads.strides)]
@@ -227,7 +254,7 @@ class FasterRCNN(keras.Model):
         if sample_weight is not None:
             raise ValueError("FasterRCNN takes no `sample_weight`. Received: a sample weight")
         # Detections carry no features: a validation loss runs the first stage again.
-        first = y_pred if training else self._first_stage(x, training=False)
+        first = y_pred if training else self.first_stage(x)
         losses = self.compute_losses(x, y, first, training)
         for name, value in losses.items():
             self.loss_metrics[name].update_state(value)
@@ -278,13 +305,15 @@ class FasterRCNN(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def detect(self, images, score_threshold=None):
+    def detect(self, images, score_threshold=None, augment=None):
         """Detects objects in images of any size and source.
 
         Args:
             images: a path, a PIL image, a uint8 array [H, W, 3] (RGB), or a list of these.
             score_threshold: drop detections below this score; `None` keeps
                 all that the model returns.
+            augment: a `TestTimeAugmentation` to look at several views of each image; `None` for
+                that of the configuration, `model.test_time`, if it has one; `False` for none.
 
         Returns:
             A `Detections` (for a single image) or a list of them, with boxes in
@@ -299,7 +328,7 @@ class FasterRCNN(keras.Model):
         """
         from detection.predict import detect
 
-        return detect(self, images, score_threshold=score_threshold)
+        return detect(self, images, score_threshold=score_threshold, augment=augment)
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

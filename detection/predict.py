@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from detection.data.images import decode_image, read_bytes, to_rgb
-from detection.data.transforms import prepare_image
+from detection.data.transforms import prepare_image, resized_size
 from detection.evaluation.results import to_coco_results
+from detection.multi_view import augmentation_of, multi_view
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Detections:
         }
 
 
-def detect(model, images, score_threshold=None, batch_size=8):
+def detect(model, images, score_threshold=None, batch_size=8, augment=None):
     """Runs a detector on images of any size; see `FasterRCNN.detect`.
 
     Args:
@@ -61,6 +62,8 @@ def detect(model, images, score_threshold=None, batch_size=8):
             list of these.
         score_threshold: drop detections below this score.
         batch_size: images of equal padded size run together, at most this many.
+        augment: a `TestTimeAugmentation`, None for that of the model's configuration, False
+            for none.
 
     Returns:
         `Detections`, or a list of them for a list.
@@ -69,20 +72,21 @@ def detect(model, images, score_threshold=None, batch_size=8):
         ValueError: naming the image that cannot be read.
     """
     if not isinstance(images, (list, tuple)):
-        return detect(model, [images], score_threshold, batch_size)[0]
+        return detect(model, [images], score_threshold, batch_size, augment)[0]
+    augment = augmentation_of(model, augment)
+    look = _one_view(model) if augment is None else _many_views(model, augment)
     results = [None] * len(images)
-    waiting = {}  # padded shape -> [(position, image, scale, original size)]
+    waiting = {}  # padded shapes -> [(position, resized images, own size, original size)]
     for position, source in enumerate(images):
         image = load_image(source)
-        resized, scale = _prepare(image, model.preprocessing)
-        divisor = model.preprocessing.get("size_divisor", 32)
-        shape = tuple(-(-side // divisor) * divisor for side in resized.shape[:2])
-        group = waiting.setdefault(shape, [])
-        group.append((position, resized, scale, image.shape[:2]))
+        resized, own_size = look.resize(image)
+        shapes = tuple(_padded(view.shape, model.preprocessing) for view in resized)
+        group = waiting.setdefault(shapes, [])
+        group.append((position, resized, own_size, image.shape[:2]))
         if len(group) == batch_size:
-            _run(model, shape, waiting.pop(shape), results, score_threshold)
-    for shape, group in waiting.items():
-        _run(model, shape, group, results, score_threshold)
+            _run(model, look, shapes, waiting.pop(shapes), results, score_threshold)
+    for shapes, group in waiting.items():
+        _run(model, look, shapes, group, results, score_threshold)
     return results
 
 
@@ -110,27 +114,85 @@ def load_image(source):
     return array
 
 
-def _prepare(image, preprocessing):
+@dataclass(frozen=True)
+class _Look:
+    """How images come to a detector.
+
+    Attributes:
+        detector: the model that is called.
+        resize: function of an image to (list of its views, (height, width) at the model's scale).
+        pack: function of (list of batches by view, these sizes) to the detector's input.
+    """
+
+    detector: object
+    resize: object
+    pack: object
+
+
+def _one_view(model):
+    def resize(image):
+        resized = _resized(image, model.preprocessing)
+        return [resized], resized.shape[:2]
+
+    return _Look(model, resize, lambda batches, own_sizes: batches[0])
+
+
+def _many_views(model, augment):
+    detector, preprocessing = multi_view(model, augment), model.preprocessing
+
+    def resize(image):
+        views = []
+        for view in detector.views:
+            sides = {"min_side": view.min_side, "max_side": view.max_side}
+            resized = _resized(image, {**preprocessing, **sides} if view.min_side else {})
+            views.append(resized[:, ::-1] if view.flip else resized)
+        own = image.shape[:2]
+        if preprocessing:
+            own = resized_size(*own, **_sizing(preprocessing))
+        return views, own
+
+    def pack(batches, own_sizes):
+        return {"views": batches, "image_sizes": own_sizes}
+
+    return _Look(detector, resize, pack)
+
+
+def _resized(image, preprocessing):
     if not preprocessing:
-        return image.astype("float32"), (1.0, 1.0)
-    return prepare_image(
-        image,
-        preprocessing["min_side"],
-        preprocessing["max_side"],
-        preprocessing.get("rounding", "nearest"),
-    )
+        return image.astype("float32")
+    return prepare_image(image, **_sizing(preprocessing))[0]
 
 
-def _run(model, shape, group, results, score_threshold):
-    """Detects in images of one padded shape and writes to their places in `results`."""
-    images = np.zeros((len(group), *shape, 3), "float32")
-    for row, (_, image, _, _) in zip(images, group):
-        row[: image.shape[0], : image.shape[1]] = image
-    sizes = np.array([image.shape[:2] for _, image, _, _ in group], "int32")
-    outputs = model.predict_on_batch({"images": images, "image_sizes": sizes})
+def _sizing(preprocessing):
+    names = ("min_side", "max_side", "rounding")
+    return {name: preprocessing[name] for name in names if name in preprocessing}
+
+
+def _padded(shape, preprocessing):
+    divisor = preprocessing.get("size_divisor", 32)
+    return tuple(-(-side // divisor) * divisor for side in shape[:2])
+
+
+def _run(model, look, shapes, group, results, score_threshold):
+    """Detects in images of equal padded shapes and writes to their places in `results`."""
+    batches = [
+        _batch([resized[view] for _, resized, _, _ in group], shape)
+        for view, shape in enumerate(shapes)
+    ]
+    own_sizes = np.array([own for _, _, own, _ in group], "int32")
+    outputs = look.detector.predict_on_batch(look.pack(batches, own_sizes))
     outputs = {name: np.asarray(value) for name, value in outputs.items()}
-    for row, (position, _, scale, size) in enumerate(group):
+    for row, (position, _, own, size) in enumerate(group):
+        scale = np.divide(own, size, dtype="float32")
         results[position] = _in_original_pixels(model, outputs, row, scale, size, score_threshold)
+
+
+def _batch(images, shape):
+    padded = np.zeros((len(images), *shape, 3), "float32")
+    for row, image in zip(padded, images):
+        row[: image.shape[0], : image.shape[1]] = image
+    sizes = np.array([image.shape[:2] for image in images], "int32")
+    return {"images": padded, "image_sizes": sizes}
 
 
 def _in_original_pixels(model, outputs, row, scale, size, score_threshold=None):

@@ -33,7 +33,7 @@ def prepared():
 @pytest.fixture(scope="module")
 def first(model, prepared):
     """The first stage, with norms by their statistics."""
-    return model._first_stage(prepared[0], training=False)
+    return model.first_stage(prepared[0])
 
 
 def test_constructor_arguments_of_torchvision(model):

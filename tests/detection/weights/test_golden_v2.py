@@ -32,7 +32,7 @@ def x():
 
 @pytest.fixture(scope="module")
 def first(model, x):
-    return model._first_stage(x, training=False)
+    return model.first_stage(x)
 
 
 def test_number_of_parameters(model):
