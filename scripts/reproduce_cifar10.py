@@ -5,6 +5,7 @@ Example: python scripts/reproduce_cifar10.py --data cifar-10-python.tar.gz --dep
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 from _common import quiet_start, run
@@ -13,6 +14,8 @@ from _common import quiet_start, run
 def main():
     arguments = parse()
     quiet_start()
+    # Each run is a net of its own, and TensorFlow warns that it traces many.
+    logging.getLogger("tensorflow").addFilter(lambda r: "retracing" not in r.getMessage())
     from keras_resnet.experiments.grid import make_grid
     from keras_resnet.experiments.remedies import REMEDIES
     from keras_resnet.experiments.runner import plan, reproduce

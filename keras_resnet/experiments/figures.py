@@ -100,7 +100,8 @@ def draw_gradients(summaries, path):
         path: path of the picture.
 
     Returns:
-        The matplotlib figure. Lines are means over the seeds.
+        The matplotlib figure. Lines are means over the seeds. Projections and gates of shortcuts
+        are left out, so that there are as many layers as the net's name says.
     """
     panels = _families(summaries)
     figure, axes = new_figure(2, len(panels), (1.2 + 4.2 * len(panels), 6.6))
@@ -109,7 +110,7 @@ def draw_gradients(summaries, path):
     for row, (key, moment) in zip(axes, moments):
         for axis, (name, nets) in zip(row, panels.items()):
             for s in nets:
-                found = [r[key]["kernels"] for r in s.records if key in r]
+                found = [_main_path(r[key]) for r in s.records if key in r]
                 if found:
                     norms = _mean(found)
                     norms = np.where(norms > 0, norms, np.nan)
@@ -153,8 +154,10 @@ def _draw_net(axis, summary, color, unit, top):
     mean = np.nanmean(test, axis=0)
     if mean[-1] > top:
         name += f" ({mean[-1]:.0f} %, above)"
-    axis.plot(x, np.nanmean(train, axis=0), color=color, linewidth=1.0, linestyle="--")
-    axis.plot(x, mean, color=color, linewidth=2.0, label=name)
+    # One point makes no line.
+    style = {"color": color, "marker": "o" if length == 1 else None}
+    axis.plot(x, np.nanmean(train, axis=0), linewidth=1.0, linestyle="--", **style)
+    axis.plot(x, mean, linewidth=2.0, label=name, **style)
 
 
 def _rows(curves, length):
@@ -163,6 +166,11 @@ def _rows(curves, length):
     for row, curve in zip(rows, curves):
         row[: len(curve)] = [np.nan if v is None else 100 * v for v in curve]
     return rows
+
+
+def _main_path(gradients):
+    pairs = zip(gradients["names"], gradients["kernels"])
+    return [norm for name, norm in pairs if "/shortcut" not in name]
 
 
 def _mean(rows):

@@ -90,8 +90,8 @@ def reproduce(runs, settings, data, folder, download=False, say=print):
             say(f"{head}: {config.train.steps:,} steps")
             record = _train(run, config, folder / "runs", train, test, say)
             write_record(place, record)
+            write_report(folder)
         say(_line(run, record))
-        write_report(folder)
     write_report(folder)
     say(f"tables and figures in {folder}")
     return folder

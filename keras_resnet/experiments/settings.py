@@ -8,6 +8,8 @@ from keras_resnet.training.initialization import INITIALIZERS
 
 _RECIPE = {"plain": "plain", "residual": "resnet", "highway": "highway"}
 _SHIPPED = (20, 32, 44, 56, 110, 1202)
+# What changes how fast or where a run goes, but not its result.
+_NO_DIFFERENCE = ("tensorboard", "state_every", "steps_per_execution", "jit_compile")
 # What `overrides` may not say: it has arguments of its own, or follows from the grid.
 _RESERVED = {
     "train.steps": "steps",
@@ -160,7 +162,7 @@ def common_part(config):
         Dict that JSON can hold, without what differs from run to run.
     """
     values = config.model_dump(mode="json", exclude={"run": True, "published": True})
-    for name in ("seed", "warmup", "warmup_length", "warmup_factor", "tensorboard"):
+    for name in ("seed", "warmup", "warmup_length", "warmup_factor", *_NO_DIFFERENCE):
         del values["train"][name]
     for name in ("format", "root", "name", "download"):
         del values["data"][name]

@@ -136,7 +136,9 @@ def remedies_table(summaries):
         "Each remedy changes one thing of the recipe; a batch of another size scales the learning "
         "rate and sees as many images."
     )
-    return "\n".join(["# Remedies for the plain net", "", *_markdown(head, rows), "", text, ""])
+    return "\n".join(
+        ["# Remedies for the plain net", "", *_markdown(head, rows, left=2), "", text, ""]
+    )
 
 
 def degradation(summaries):
@@ -221,15 +223,17 @@ def _joined(*parts):
     return "; ".join(part for part in parts if part)
 
 
-def _markdown(head, rows):
+def _markdown(head, rows, left=1):
     table = [head, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-        for row in table
-    ]
-    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    lines = ["| " + " | ".join(_padded(row, widths, left)) + " |" for row in table]
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     return [lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]
+
+
+def _padded(row, widths, left):
+    for i, (cell, width) in enumerate(zip(row, widths)):
+        yield cell.ljust(width) if i < left else cell.rjust(width)
 
 
 def _csv(rows):

@@ -59,7 +59,9 @@ def test_responses_in_order_and_sorted():
 def test_gradients_before_and_after_training():
     run = Run("plain", 20, None, 0)
     found, lost = record(run), record(Run("plain", 32, None, 0), diverged_at=5)
-    found["gradients_end"] = {**found["gradients_end"], "kernels": [0.002] * 20}
+    # A projection is no layer of the paper's count.
+    names = ["stage3_block1/shortcut/conv", *found["gradients_end"]["names"]]
+    found["gradients_end"] = {"names": names, "kernels": [0.3] + [0.002] * 20}
     axes = panels(draw_gradients(summarize([found, lost]), None))
     start, end = axes["plain, at initialisation"], axes["plain, after training"]
     assert np.allclose(start.lines[0].get_ydata(), found["gradients_start"]["kernels"])

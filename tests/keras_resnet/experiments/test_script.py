@@ -19,7 +19,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def call(*arguments, folder, program=(str(SCRIPT),), **environment):
+def call(*arguments, folder, program=(str(SCRIPT),)):
+    # The backend that starts faster.
+    environment = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     return subprocess.run(
         [sys.executable, *program, *arguments],
         cwd=folder,
@@ -60,8 +62,6 @@ def test_trains_on_jax_without_tensorflow(tmp_path):
         *("--batch", "32", "--set", "model.options.width=4", "--quiet", "--name", "tiny"),
         folder=tmp_path,
         program=("-c", WITHOUT_TENSORFLOW, str(SCRIPT)),
-        KERAS_BACKEND="jax",
-        JAX_PLATFORMS="cpu",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
