@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -122,6 +123,34 @@ def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=No
             if progress is not None:
                 progress(done, count)
     return figures.result()
+
+
+def class_probabilities(model, images, views, batch_size=64):
+    """Probabilities of the classes of images, averaged over each image's views.
+
+    Args:
+        model, batch_size: as for `evaluate_views`.
+        images: iterable of uint8 arrays `(H, W, 3)`, or of whatever `views` takes.
+        views: callable that `make_views` returns.
+
+    Returns:
+        float64 array `(images, classes)`.
+
+    Raises:
+        ValueError: no images, or views of another size than the model takes.
+
+    Example:
+    ```python
+    probabilities = class_probabilities(source.model, [image], make_views("one-crop", 256, 224))
+    ```
+    """
+    forward = _Forward(model, batch_size * 224 * 224)
+    remaining, found = iter(images), []
+    while stacks := [views(image) for image in itertools.islice(remaining, batch_size)]:
+        found.append(np.exp(log_mean_probabilities(forward, stacks)))
+    if not found:
+        raise ValueError("There are no images.")
+    return np.concatenate(found)
 
 
 def log_mean_probabilities(forward, stacks):
