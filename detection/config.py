@@ -1,6 +1,6 @@
 """The configuration of a detector and its training, validated."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -8,10 +8,9 @@ from detection.data import DataPipelineConfig
 from detection.model_config import BackboneConfig, ModelConfig
 from keras_resnet.training import config as training_config
 from keras_resnet.training.config import StrictModel
+from keras_resnet.training.recipe import RecipeConfig
 
 __all__ = ["BackboneConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig", "load_config"]
-
-_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SplitConfig(StrictModel):
@@ -72,28 +71,17 @@ class DataConfig(StrictModel):
         return self
 
 
-class TrainConfig(StrictModel):
+class TrainConfig(RecipeConfig):
     """Optimisation, schedule and what happens around it."""
 
-    steps: PositiveInt | None = Field(None, description="optimizer steps in all")
-    epochs: PositiveInt | None = Field(None, description="passes over the data, instead of steps")
-    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: PositiveFloat = 0.02
     reference_batch: PositiveInt = Field(
         16, description="the learning rate is scaled by batch / reference_batch"
     )
-    schedule: Literal["step", "cosine"] = "step"
-    boundaries: tuple[PositiveInt, ...] = Field((), description="step: where the rate drops")
-    gamma: PositiveFloat = 0.1
-    warmup_steps: int = Field(1000, ge=0)
-    warmup_factor: PositiveFloat = 0.001
-    final_factor: float = Field(0.0, ge=0, description="cosine: last rate / first rate")
-    momentum: _Share = 0.9
-    weight_decay: float = Field(1e-4, ge=0)
-    clip_norm: PositiveFloat | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    jit_compile: bool | Literal["auto"] = "auto"
-    steps_per_execution: PositiveInt = 1
+    schedule: Literal["step", "cosine", "constant"] = "step"
+    warmup_length: int = Field(
+        1000, ge=0, description="in steps or epochs, see schedule_unit; epochs: 0 by default"
+    )
     evaluate_every: PositiveInt = Field(1, description="epochs between evaluations")
     state_every: PositiveInt | None = Field(
         None, description="steps between states to resume from; null: at the ends of epochs only"
@@ -106,29 +94,12 @@ class TrainConfig(StrictModel):
     seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
     tensorboard: bool = True
 
-    @model_validator(mode="after")
-    def _one_length(self):
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either `steps` or `epochs`")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_ignored(self):
-        if self.schedule == "step" and not self.boundaries:
-            raise ValueError("`schedule: step` needs `boundaries`, the steps where the rate drops")
-        unused = ["final_factor"] if self.schedule == "step" else ["boundaries", "gamma"]
-        if self.optimizer != "sgd":
-            unused.append("momentum")
-        fields = type(self).model_fields
-        for name in unused:
-            if getattr(self, name) != fields[name].default:
-                raise ValueError(
-                    f"`{name}` has no effect with `schedule: {self.schedule}` and "
-                    f"`optimizer: {self.optimizer}`; leave it out"
-                )
-        if self.steps is not None and self.steps % self.steps_per_execution:
-            raise ValueError("`steps` must be a multiple of `steps_per_execution`")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values):
+        if isinstance(values, dict) and values.get("schedule_unit") == "epochs":
+            return {"warmup_length": 0, **values}
+        return values
 
 
 class RunConfig(StrictModel):

@@ -22,13 +22,13 @@ from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
 from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.ema import EMA
 from keras_resnet.training.loop import fit
-from keras_resnet.training.optimizer import build_optimizer
 from keras_resnet.training.progress import ProgressLogger
+from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run import new_run_folder
 from keras_resnet.training.run_state import check_identity
-from keras_resnet.training.schedules import WarmupCosine, WarmupStep, scaled_learning_rate
 from keras_resnet.training.tensorboard import tensorboard_callback
 
 
@@ -90,9 +90,9 @@ def train_detector(config, say=print):
         load_pretrained(model, config.train.start_from)
         say(f"starting with the weights of {config.train.start_from}")
     batches = make_batches(datasets["train"], pipeline, training=True)
-    steps = config.train.steps or config.train.epochs * batches.steps_per_epoch
+    steps = config.train.total_steps(batches.steps_per_epoch)
     model.compile(
-        build_training_optimizer(config, steps),
+        build_recipe_optimizer(config.train, pipeline.batch_size, batches.steps_per_epoch),
         jit_compile=choose_jit(config.train.jit_compile),
         steps_per_execution=config.train.steps_per_execution,
     )
@@ -177,39 +177,6 @@ def preprocessing_of(pipeline):
     }
 
 
-def build_training_optimizer(config, steps):
-    """The optimizer and schedule of a configuration.
-
-    Args:
-        config: a `detection.config.Config`.
-        steps: int, optimizer steps in all.
-
-    Returns:
-        `keras.optimizers.Optimizer`.
-    """
-    settings = config.train
-    rate = scaled_learning_rate(
-        settings.learning_rate, config.data.pipeline.batch_size, settings.reference_batch
-    )
-    # A run cut short for a trial still gets a warm-up that ends.
-    warmup = {
-        "warmup_steps": min(settings.warmup_steps, steps - 1),
-        "warmup_factor": settings.warmup_factor,
-    }
-    if settings.schedule == "cosine":
-        schedule = WarmupCosine(rate, steps, final_factor=settings.final_factor, **warmup)
-    else:
-        schedule = WarmupStep(rate, settings.boundaries, settings.gamma, **warmup)
-    options = {"momentum": settings.momentum} if settings.optimizer == "sgd" else {}
-    return build_optimizer(
-        settings.optimizer,
-        schedule,
-        weight_decay=settings.weight_decay,
-        global_clipnorm=settings.clip_norm,
-        **options,
-    )
-
-
 def _categories(datasets):
     names = {split: dataset.class_names for split, dataset in datasets.items()}
     if names["train"] != names["val"]:
@@ -238,6 +205,8 @@ def _callbacks(config, model, plan, dataset, folder, say):
         CSVResults(folder / "results.csv"),
         ProgressLogger(images_per_step=size, quiet=say is not print),
     ]
+    if config.train.ema is not None:
+        callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
     if config.train.tensorboard:
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:

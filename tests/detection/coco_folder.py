@@ -79,7 +79,7 @@ def tiny_settings(train, val, project):
             "steps": 99,
             "learning_rate": 0.005,
             "reference_batch": 4,
-            "warmup_steps": 4,
+            "warmup_length": 4,
             "evaluate_every": 5,
         },
         "run": {"project": str(project), "name": "tiny", "pictures": 5},

@@ -8,6 +8,7 @@ import pytest
 import detection
 from detection.config import BackboneConfig, ModelConfig, TrainConfig
 from keras_resnet.training.config import available_configs, dump_config
+from keras_resnet.training.recipe import build_schedule
 
 CATEGORIES = [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]
 
@@ -82,7 +83,19 @@ def test_defaults_are_those_of_the_usual_recipe():
     assert (heads.score_threshold, heads.nms_threshold, heads.max_detections) == (0.05, 0.5, 100)
     train = TrainConfig(steps=90000, boundaries=(60000, 80000))
     assert (train.learning_rate, train.reference_batch, train.momentum) == (0.02, 16, 0.9)
-    assert (train.weight_decay, train.warmup_steps, train.warmup_factor) == (1e-4, 1000, 0.001)
+    assert (train.weight_decay, train.warmup_length, train.warmup_factor) == (1e-4, 1000, 0.001)
+
+
+def test_warm_up_counts_in_the_unit_of_the_schedule():
+    epochs = TrainConfig(epochs=12, boundaries=(9,), schedule_unit="epochs", learning_rate=0.01)
+    assert epochs.warmup_length == 0  # a thousand epochs of warm-up are nobody's default
+    schedule = build_schedule(epochs, batch_size=16, steps_per_epoch=100)
+    rates = [round(float(schedule(step)), 6) for step in (0, 899, 900)]
+    assert rates == [0.01, 0.01, 0.001]
+    accumulated = TrainConfig(steps=90000, boundaries=(60000, 80000), accumulate=8)
+    schedule = build_schedule(accumulated, batch_size=2, steps_per_epoch=100)
+    rates = [round(float(schedule(step)), 8) for step in (0, 500, 1000, 60000, 80000)]
+    assert rates == [0.00002, 0.01001, 0.02, 0.002, 0.0002]
 
 
 def test_anchor_sizes_must_fit_the_levels():
@@ -97,6 +110,8 @@ def test_anchor_sizes_must_fit_the_levels():
         ("train.momentum=0.5", "`momentum` has no effect"),
         ("train.boundaries=[5]", "`boundaries` has no effect"),
         ("train.schedule=step", "needs `boundaries`"),
+        ("train.schedule=plateau", "train.schedule: input should be 'step', 'cosine' or"),
+        ("train.nesterov=true", "`nesterov` has no effect"),
         ("train.steps_per_execution=3", "multiple of `steps_per_execution`"),
         ("data.name=voc/2007", "name: not used by data of the format 'shapes'"),
         ("model.backbone.levels=[C2, C4]", "consecutive stages"),

@@ -15,10 +15,10 @@ from pycocotools.cocoeval import COCOeval
 import detection
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset
-from detection.train import build_training_optimizer
 from keras_resnet.training.artifact import unpack
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.divergence import TrainingDiverged
+from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.variable_keys import variable_keys
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.detection.small_model import CATEGORIES, small_model
@@ -205,11 +205,11 @@ def test_weight_decay_is_not_on_norms_and_biases():
         "quickstart",
         [
             *("train.optimizer=sgd", "train.weight_decay=0.5", "train.learning_rate=0.2"),
-            *("train.warmup_steps=0", "data.pipeline.batch_size=4", "train.clip_norm=null"),
+            *("train.warmup_length=0", "data.pipeline.batch_size=4", "train.clip_norm=null"),
         ],
     )
     model = small_model()
-    optimizer = build_training_optimizer(config, steps=10)
+    optimizer = build_recipe_optimizer(config.train, batch_size=4, steps_per_epoch=10)
     variables = model.trainable_variables
     optimizer.build(variables)
     for variable in variables:
@@ -228,11 +228,11 @@ def test_step_schedule_scales_with_the_batch():
         "quickstart",
         [
             *("train.schedule=step", "train.boundaries=[20, 30]", "train.gamma=0.1"),
-            *("train.learning_rate=0.02", "train.reference_batch=16", "train.warmup_steps=10"),
+            *("train.learning_rate=0.02", "train.reference_batch=16", "train.warmup_length=10"),
             *("train.warmup_factor=0.5", "data.pipeline.batch_size=8"),
         ],
     )
-    optimizer = build_training_optimizer(config, steps=40)
+    optimizer = build_recipe_optimizer(config.train, batch_size=8, steps_per_epoch=10)
     rates = []
     for step in (0, 5, 10, 19, 20, 30):
         optimizer.iterations.assign(step)
@@ -296,3 +296,28 @@ def test_nothing_to_continue_is_said(tmp_path):
         detection.train_detector(
             detection.load_config(str(path), ["run.resume=true"]), say=lambda line: None
         )
+
+
+def test_training_starts_with_the_weights_of_another_run(tiny_run, tmp_path):
+    lines = []
+    overrides = [
+        f"train.start_from={tiny_run.folder}",
+        f"run.project={tmp_path}",
+        "run.pictures=0",
+        "run.export=false",
+        "train.steps=1",
+        "train.warmup_length=0",
+        "train.learning_rate=1e-9",
+        "train.seed=8",
+    ]
+    config = detection.load_config(str(tiny_run.config), overrides)
+    folder, _ = detection.train_detector(config, say=lines.append)
+    assert f"starting with the weights of {tiny_run.folder}" in lines
+    expected, found = (
+        variable_keys(detection.load(run / "weights" / kind))
+        for run, kind in ((tiny_run.folder, "best"), (folder, "last"))
+    )
+    kernels = [key for key in expected if key.endswith("kernel")]
+    assert len(kernels) > 15
+    for key in kernels:  # the classes are the same, so the output layers are among them
+        np.testing.assert_allclose(found[key], expected[key], atol=1e-5)
