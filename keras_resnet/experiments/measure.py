@@ -10,7 +10,7 @@ from keras_resnet.training.classifier_evaluation import evaluate_logits
 from keras_resnet.training.classifier_model import load_classifier
 
 # Images that responses and gradients are taken from.
-RESPONSE_IMAGES, GRADIENT_IMAGES = 512, 64
+RESPONSE_IMAGES, GRADIENT_IMAGES = 512, 128
 
 
 class InOrder:

@@ -16,6 +16,7 @@ from keras_resnet.experiments.report import write_report
 from keras_resnet.experiments.settings import common_part, config_of
 from keras_resnet.training import strict_json
 from keras_resnet.training.classifier import train_classifier
+from keras_resnet.training.classifier_config import ClassifierConfig
 from keras_resnet.training.divergence import TrainingDiverged
 from keras_resnet.training.drift import refuse_drift
 from keras_resnet.training.results import read_results
@@ -100,18 +101,24 @@ def reproduce(runs, settings, data, folder, download=False, say=print):
 def _same_settings(folder, settings, images, described):
     """Refuses to mix settings in one folder."""
     config = config_of(Run("residual", 20, "zero_pad", 0), settings, images)
-    now = {**common_part(config), "images": described}
-    now = strict_json.loads(strict_json.dumps(now))
     path = folder / EXPERIMENT
     if path.is_file():
-        refuse_drift(strict_json.loads(path.read_bytes(), str(path)), now, folder)
+        stored = strict_json.loads(path.read_bytes(), str(path))
+        # Read by the schema, which gives fields that are newer than the file their defaults.
+        before = common_part(ClassifierConfig.model_validate(stored["config"]))
+        refuse_drift(
+            {**before, "images": stored["images"]},
+            {**common_part(config), "images": described},
+            folder,
+        )
         return
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(
             f"{folder} holds something else than an experiment; choose another name or folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, strict_json.dumps(now))
+    content = {"config": config.model_dump(mode="json"), "images": described}
+    write_whole(path, strict_json.dumps(content))
 
 
 def _train(run, config, project, train, test, say):

@@ -45,8 +45,8 @@ class Summary:
         return float(self.percent(key).min()) if self.finished else None
 
     def first(self, key):
-        """A figure that is the same for all seeds."""
-        return self.records[0][key]
+        """A figure that is the same for all seeds; None if it was not recorded."""
+        return self.records[0].get(key)
 
     @property
     def minutes(self):

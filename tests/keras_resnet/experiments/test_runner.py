@@ -133,6 +133,21 @@ def test_other_settings_are_refused(trained, data, no_training, settings, messag
         reproduce([PLAIN], changed, data, folder, say=silent)
 
 
+def test_settings_that_came_later_have_their_defaults(trained, data, no_training):
+    folder, _ = trained
+    path = folder / "experiment.json"
+    text = path.read_text()
+    stored = json.loads(text)
+    del stored["config"]["train"]["nesterov"], stored["config"]["data"]["pipeline"]["hue"]
+    path.write_text(json.dumps(stored))
+    reproduce([PLAIN], SETTINGS, data, folder, say=silent)
+    stored["config"]["train"]["nesterov"] = True
+    path.write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=r"train\.nesterov was True, is False"):
+        reproduce([PLAIN], SETTINGS, data, folder, say=silent)
+    path.write_text(text)
+
+
 def test_other_images_are_refused(trained, tmp_path, no_training):
     folder, _ = trained
     other = write_images(tmp_path / "other.npz", seed=1)
