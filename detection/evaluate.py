@@ -3,11 +3,12 @@
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, write_metrics, write_results
-from detection.predict import predict_dataset
+from detection.multi_view import augmentation_of
+from detection.predict import predict_dataset, predict_images
 
 
 @plain_data_errors()
-def evaluate_model(model, config, split="val", output=None, say=print):
+def evaluate_model(model, config, split="val", output=None, say=print, augment=None):
     """Runs a detector over a split and computes COCO and VOC figures.
 
     Images are resized as the model says (`model.preprocessing`), whatever the
@@ -20,6 +21,8 @@ def evaluate_model(model, config, split="val", output=None, say=print):
         output: `pathlib.Path` of a folder for `metrics.json` and `predictions.json`,
             or None.
         say: callable that prints a line.
+        augment: a `TestTimeAugmentation`, None for that of the model's configuration, False
+            for none.
 
     Returns:
         dict of figures, see `detection.evaluation.evaluate`.
@@ -41,8 +44,14 @@ def evaluate_model(model, config, split="val", output=None, say=print):
             f"Received: data={list(dataset.class_names)}, model={model.class_names}"
         )
     say(dataset.summary())
-    batches = make_batches(dataset, _resized_as(model, config.data.pipeline), training=False)
-    results = predict_dataset(model, numpy_batches(batches), dataset)
+    augment = augmentation_of(model, augment)
+    if augment is None:
+        pipeline = _resized_as(model, config.data.pipeline)
+        batches = make_batches(dataset, pipeline, training=False)
+        results = predict_dataset(model, numpy_batches(batches), dataset)
+    else:  # every scale is resized from the image itself
+        say(f"every image in {len(augment.views(model.preprocessing))} views: {augment}")
+        results = predict_images(model, dataset, augment, config.data.pipeline.batch_size)
     metrics = evaluate(dataset.to_coco(), results)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from detection.export_check import check_export, make_samples
+from detection.multi_view import augmentation_of
 from keras_resnet.export import fold_norms as fold
 from keras_resnet.export import with_dtype
 
@@ -49,9 +50,9 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
         The folder `<path>/<version>`, a `pathlib.Path`.
 
     Raises:
-        ValueError: if the backend is not TensorFlow, `samples` is empty, the version exists or is
-            not an int above 0, or the exported detections differ by more than 0.5 pixel or 1e-3
-            in score.
+        ValueError: if the backend is not TensorFlow, the model looks at several views of an image
+            (`test_time`), `samples` is empty, the version exists or is not an int above 0, or the
+            exported detections differ by more than 0.5 pixel or 1e-3 in score.
 
     Example:
 
@@ -66,6 +67,13 @@ def export_saved_model(model, path, version=None, samples=None, fold_norms=True)
             "A SavedModel is written by the TensorFlow backend: run this again with the "
             "environment variable KERAS_BACKEND=tensorflow. "
             f"Received: backend {keras.config.backend()!r}"
+        )
+    if augmentation_of(model) is not None:
+        raise ValueError(
+            "A served model looks at an image once: test-time augmentation cannot be exported. "
+            "Load the model without it, detection.load(run, overrides=['test_time=null']), or pass "
+            "--set model.test_time=null to scripts/export_saved_model.py. "
+            f"Received: model.test_time={model.architecture['test_time']}"
         )
     path = Path(path)
     _target(path, version)  # Refuses before any work is done.

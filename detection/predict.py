@@ -227,8 +227,6 @@ def predict_dataset(model, batches, dataset):
         original pixels and with the data set's own ids.
     """
     results = []
-    # Of the data set, not of the model: the one it was trained on may number them otherwise.
-    category_ids = [category.id for category in dataset.categories]
     for x, y in batches:
         outputs = model.predict_on_batch(x)
         outputs = {name: np.asarray(value) for name, value in outputs.items()}
@@ -240,13 +238,33 @@ def predict_dataset(model, batches, dataset):
             found = _in_original_pixels(
                 model, outputs, row, scales[row], (record.height, record.width)
             )
-            results.extend(
-                to_coco_results(
-                    record.image_id,
-                    found.boxes,
-                    found.scores,
-                    found.classes,
-                    category_ids,
-                )
-            )
+            results.extend(_coco_results(dataset, record, found))
     return results
+
+
+def predict_images(model, dataset, augment, batch_size=8):
+    """Runs a detector over the images of a data set with test-time augmentation.
+
+    Args:
+        model: a `FasterRCNN`.
+        dataset: a `DetectionDataset`.
+        augment: a `TestTimeAugmentation`.
+        batch_size: images of equal padded sizes run together, at most this many.
+
+    Returns:
+        List of COCO results as of `predict_dataset`.
+    """
+    results = []
+    # A few batches at a time, so that images of one size meet and memory stays bounded.
+    for first in range(0, len(dataset), 8 * batch_size):
+        rows = range(first, min(first + 8 * batch_size, len(dataset)))
+        images = [dataset.read_image(row) for row in rows]
+        for row, found in zip(rows, detect(model, images, None, batch_size, augment)):
+            results.extend(_coco_results(dataset, dataset.records[row], found))
+    return results
+
+
+def _coco_results(dataset, record, found):
+    # Of the data set, not of the model: the one it was trained on may number them otherwise.
+    category_ids = [category.id for category in dataset.categories]
+    return to_coco_results(record.image_id, found.boxes, found.scores, found.classes, category_ids)

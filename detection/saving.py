@@ -10,7 +10,7 @@ from detection.build import build_model
 from detection.config import ModelConfig
 from keras_resnet.export import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
-from keras_resnet.training.config import StrictModel
+from keras_resnet.training.config import StrictModel, override_config
 from keras_resnet.training.devices import POLICIES
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
@@ -78,7 +78,7 @@ def save_model(model, folder):
     return save_artifact(folder, description, variable_keys(model))
 
 
-def load(source, trust=False, precision="float32"):
+def load(source, trust=False, precision="float32", overrides=()):
     """Loads a detector.
 
     Args:
@@ -88,6 +88,9 @@ def load(source, trust=False, precision="float32"):
             where it comes from.
         precision: dtype policy of the loaded model. The weights are float32 however
             the model was trained; `None` takes the policy of the training.
+        overrides: strings `"section.key=value"` that change the `model` section of its
+            configuration, such as `"roi_heads.refinements=1"`; only what leaves all weights in
+            their places. Not for a `.keras` file.
 
     Returns:
         A built `FasterRCNN`, not compiled.
@@ -99,10 +102,16 @@ def load(source, trust=False, precision="float32"):
 
     ```python
     model = detection.load("runs/quickstart")
+    careful = detection.load("runs/quickstart", overrides=["test_time.flip=true"])
     ```
     """
     path = Path(source)
     if path.suffix == ".keras":
+        if overrides:
+            raise ValueError(
+                "A .keras file holds layers, not a configuration that could be changed. "
+                f"Received: overrides={list(overrides)}"
+            )
         if not trust:
             raise ValueError(
                 "A .keras file can name any registered class. Pass trust=True if you know where "
@@ -128,7 +137,8 @@ def load(source, trust=False, precision="float32"):
     keras.config.set_dtype_policy(precision or about.precision)
     try:
         # The weights come from the artefact; nothing else may be opened for them.
-        architecture = about.architecture.without_weights()
+        architecture = override_config(about.architecture, overrides, f"of {folder}")
+        architecture = architecture.without_weights()
         model = build_model(architecture, plain["categories"], plain["preprocessing"])
     finally:
         keras.config.set_dtype_policy(policy)

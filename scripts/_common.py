@@ -54,3 +54,20 @@ def quiet_start():
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def of_the_model(overrides):
+    """Splits `--set` values into those of the model, without `model.`, and the others."""
+    prefix = "model."
+    return (
+        [text[len(prefix) :] for text in overrides if text.startswith(prefix)],
+        [text for text in overrides if not text.startswith(prefix)],
+    )
+
+
+def only_the_model(overrides):
+    """The values of `--set` without `model.`, where there is nothing else to change."""
+    changes, others = of_the_model(overrides)
+    if others:
+        raise ValueError(f"Only keys under model. can be changed here. Received: {others}")
+    return changes

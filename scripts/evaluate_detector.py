@@ -1,12 +1,14 @@
 """Evaluates a trained detector: 12 COCO figures, VOC mAP, a table of classes.
 
 Example: python scripts/evaluate_detector.py runs/quickstart
+         python scripts/evaluate_detector.py runs/quickstart \\
+             --set model.roi_heads.refinements=1 model.test_time.flip=true
 """
 
 import argparse
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import of_the_model, quiet_start, run
 
 
 def main():
@@ -19,7 +21,8 @@ def main():
     )
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="override values of the configuration, e.g. data.val.split=test",
+        help="override values of the configuration, e.g. data.val.split=test; those under model. "
+        "change the loaded model and must leave its weights in their places",
     )  # fmt: skip
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--output", help="folder for metrics.json and predictions.json")
@@ -40,8 +43,9 @@ def main():
             f"There is no {source}: say with --config which data to evaluate on. "
             f"Received: model={arguments.model!r}"
         )
-    config = detection.load_config(str(source), arguments.set)
-    model = detection.load(model_path, trust=arguments.trust)
+    model_changes, changes = of_the_model(arguments.set)
+    config = detection.load_config(str(source), changes)
+    model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)
     output = arguments.output and Path(arguments.output)
     metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
     print(summary_table(metrics))

@@ -7,7 +7,7 @@ Example:
 
 import argparse
 
-from _common import quiet_start, run
+from _common import only_the_model, quiet_start, run
 
 
 def main():
@@ -24,6 +24,10 @@ def main():
         help="images to compare the export with the model on (default: three synthetic ones)",
     )
     parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="change the model, e.g. model.test_time=null model.roi_heads.refinements=1",
+    )  # fmt: skip
+    parser.add_argument(
         "--trust", action="store_true", help="load a .keras file from a source you know"
     )
     arguments = parser.parse_args()
@@ -32,7 +36,8 @@ def main():
     from detection.export import describe, export_saved_model
     from detection.saving import load
 
-    model = load(arguments.model, trust=arguments.trust)
+    overrides = only_the_model(arguments.set)
+    model = load(arguments.model, trust=arguments.trust, overrides=overrides)
     folder = export_saved_model(
         model, arguments.output, version=arguments.version, samples=arguments.samples
     )

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import only_the_model, quiet_start, run
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -21,6 +21,10 @@ def main():
     parser.add_argument("images", nargs="+", help="image files and folders of images")
     parser.add_argument("--output", default="predictions", help="folder to write to")
     parser.add_argument("--score", type=float, default=0.5, help="lowest score (default: 0.5)")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="change the model, e.g. model.test_time.flip=true",
+    )  # fmt: skip
     parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
     arguments = parser.parse_args()
     paths = find_images(arguments.images)
@@ -30,7 +34,8 @@ def main():
     from detection.pictures import save_drawing
     from detection.predict import load_image
 
-    model = detection.load(arguments.model, trust=arguments.trust)
+    overrides = only_the_model(arguments.set)
+    model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     results, failed = {}, 0

@@ -77,17 +77,29 @@ def load_config(schema, source, overrides=(), package=None):
     ```
     """
     values, name = _read(source, package, folder=pathlib.Path(), chain=())
-    for override in overrides:
-        _override(values, override)
-    try:
-        return schema.model_validate(values)
-    except pydantic.ValidationError as error:
-        problems = [_describe(schema, e) for e in error.errors(include_url=False)]
-    except RecursionError:
-        problems = ["nested too deeply"]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = "\n".join(f"  {p}" for p in dict.fromkeys(problems))
-    raise ConfigError(f"{count} in the config {name}:\n{lines}")
+    return _validated(schema, values, overrides, name)
+
+
+def override_config(config, overrides, name="given"):
+    """A copy of a config with some of its values replaced.
+
+    Args:
+        config: instance of a `StrictModel`; stays as it is.
+        overrides: strings `a.b.c=value`, as for `load_config`.
+        name: str, what messages call the config.
+
+    Returns:
+        An instance of the same schema.
+
+    Raises:
+        ConfigError: unknown keys, wrong values; the message lists every problem.
+
+    Example:
+    ```python
+    longer = override_config(config, ["train.epochs=24"])
+    ```
+    """
+    return _validated(type(config), config.model_dump(mode="json"), overrides, name)
 
 
 def dump_config(config):
@@ -100,6 +112,20 @@ def dump_config(config):
         str.
     """
     return dump(config.model_dump(mode="json"))
+
+
+def _validated(schema, values, overrides, name):
+    for override in overrides:
+        _override(values, override)
+    try:
+        return schema.model_validate(values)
+    except pydantic.ValidationError as error:
+        problems = [_describe(schema, e) for e in error.errors(include_url=False)]
+    except RecursionError:
+        problems = ["nested too deeply"]
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = "\n".join(f"  {p}" for p in dict.fromkeys(problems))
+    raise ConfigError(f"{count} in the config {name}:\n{lines}")
 
 
 def _read(source, package, folder, chain):
