@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ from keras_resnet.training.classifier_model import build_classifier, save_classi
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
 from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
 from keras_resnet.training.loop import fit
 from keras_resnet.training.plateau import Plateau
@@ -30,6 +32,7 @@ from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults, read_results
 from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.run_state import check_identity
 from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
 from keras_resnet.training.tensorboard import tensorboard_callback
 
@@ -97,8 +100,10 @@ def train_classifier(config, say=print, callbacks=()):
     batches = feed.training_batches()
     steps = config.train.total_steps(batches.steps_per_epoch)
     compile_classifier(config, feed.training_model, len(train.class_names), batches.steps_per_epoch)
-    folder = new_run_folder(config.run.project, config.run.name, exist_ok=config.run.resume)
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    identity = _identity(config, train, val)
+    folder = _run_folder(config, identity)
+    if not config.run.resume:
+        (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     say(
         f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
         f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
@@ -119,7 +124,8 @@ def train_classifier(config, say=print, callbacks=()):
         evaluate_every=config.train.evaluate_every,
         state_every=config.train.state_every,
         resume=config.run.resume,
-        identity=_identity(config, train, val),
+        identity=identity,
+        images_per_step=config.data.pipeline.batch_size,
         say=say,
     )
     metrics = _metrics(config, logs, folder, time.monotonic() - started)
@@ -144,12 +150,19 @@ def make_model(config, dataset, mean, std):
     """
     pipeline = config.data.pipeline
     resize, crop = pipeline.eval_size
-    fixed = dataset.images is not None and pipeline.crop in ("pad_crop", "none")
+    size = (pipeline.image_size,) * 2
+    if mean.ndim == 3 and not mean.shape[:2] == size == (crop, crop):
+        raise ValueError(
+            "`data.mean: per_pixel` needs images that have `image_size` in training and evaluation "
+            f"already; choose channel. Received: images of {mean.shape[1]} x {mean.shape[0]}, "
+            f"image_size={pipeline.image_size}, evaluated at {crop}"
+        )
+    fixed = mean.ndim == 3 or (dataset.images is not None and resize is None and size[0] == crop)
     model = build_classifier(
         config.model.name,
         config.model.options,
         dataset.class_names,
-        image_size=dataset.images.shape[1:3] if fixed else None,
+        image_size=size if fixed else None,
         mean_shape=mean.shape,
         evaluation={"resize": resize, "crop": crop, "interpolation": pipeline.interpolation},
     )
@@ -166,7 +179,7 @@ def make_model(config, dataset, mean, std):
 
 
 def _load_pretrained(network, config):
-    """Loads published weights; the classifier's too if it has as many classes."""
+    """Loads published weights into all but the classifier, which is new."""
     options = {**config.options, "input_shape": network.input_shape[1:]}
     factory = getattr(keras_resnet, config.name)
     source = factory(include_top=False, weights=config.weights, **options)
@@ -186,7 +199,7 @@ def _check_preprocessing(style, mean, std):
             "normalises by mean and standard deviation of RGB does not make; choose other weights."
         )
     expected = 255 * np.array(STYLES[style])
-    if not np.allclose(np.stack([mean, std]), expected, rtol=1e-3):
+    if not all(np.allclose(own, e, rtol=1e-3) for own, e in zip((mean, std), expected)):
         raise ValueError(
             f"`model.weights` want data.mean={expected[0].tolist()} and "
             f"data.std={expected[1].tolist()}. Received: mean={np.asarray(mean).tolist()}, "
@@ -239,8 +252,6 @@ def _callbacks(config, model, feed, train, folder, say):
         ),
     ]
     if config.train.ema is not None:
-        from keras_resnet.training.ema import EMA
-
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
     if config.train.schedule == "plateau":
         callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
@@ -253,12 +264,22 @@ def _callbacks(config, model, feed, train, folder, say):
     return callbacks
 
 
+def _run_folder(config, identity):
+    """The folder of the run; if it is to be continued, it holds a state of this very run."""
+    if not config.run.resume:
+        return new_run_folder(config.run.project, config.run.name)
+    folder = Path(config.run.project) / config.run.name
+    check_identity(folder / "weights", identity)
+    return folder
+
+
 def _identity(config, train, val):
-    """What a run that is continued must have in common with its beginning."""
+    """What a run that is continued has in common with its beginning: settings and data."""
+    free = {"tensorboard", "jit_compile", "state_every"}
     return {
-        **config.model_dump(mode="json", exclude={"run": True, "train": {"tensorboard"}}),
+        **config.model_dump(mode="json", exclude={"run": True, "train": free, "published": True}),
         "class_names": list(train.class_names),
-        "images": {"train": len(train), "val": len(val)},
+        "images": {"train": train.fingerprint(), "val": val.fingerprint()},
     }
 
 

@@ -15,7 +15,7 @@ _NotNegative = Annotated[float, Field(ge=0)]
 class EMAConfig(StrictModel):
     """An exponential moving average of the weights, which is what is evaluated and saved."""
 
-    decay: _Share
+    decay: Annotated[float, Field(ge=0, lt=1)]
     every: PositiveInt = Field(1, description="steps between updates")
 
 
