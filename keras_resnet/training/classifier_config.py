@@ -37,7 +37,7 @@ class NetworkConfig(StrictModel):
     initializer: Literal["he_fan_out", "he_fan_in", "xavier"] | PositiveFloat | None = Field(
         None, description="of all kernels; None: what the network has by itself"
     )
-    weights: str | None = Field(None, description="pretrained; classifier of another size is new")
+    weights: str | None = Field(None, description="pretrained; the classifier itself is new")
     freeze: str | None = Field(None, description="last stage that does not train: stem, C2, ...")
 
     @model_validator(mode="after")
@@ -72,7 +72,7 @@ class ImagesConfig(StrictModel):
     mean: Literal["per_pixel", "channel"] | tuple[float, float, float] = Field(
         "channel", description="subtracted, 0..255; per_pixel and channel: of the training images"
     )
-    std: Literal["channel"] | tuple[PositiveFloat, ...] = Field(
+    std: Literal["channel"] | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (1.0, 1.0, 1.0), description="divided by, 0..255"
     )
     pipeline: ClassificationPipelineConfig = ClassificationPipelineConfig()

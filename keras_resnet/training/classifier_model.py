@@ -80,7 +80,9 @@ class _Description(StrictModel):
     evaluation: dict[str, Any]
 
 
-def build_classifier(network, options, class_names, image_size=None, mean_shape=(3,), **about):
+def build_classifier(
+    network, options, class_names, image_size=None, mean_shape=(3,), evaluation=None
+):
     """Makes a model from images 0..255 to logits.
 
     Args:
@@ -89,7 +91,8 @@ def build_classifier(network, options, class_names, image_size=None, mean_shape=
         class_names: sequence of str.
         image_size: `(height, width)`, or None for free sizes.
         mean_shape: shape of the mean that is subtracted.
-        **about: `evaluation`, dict saying how images are resized and cropped for evaluation.
+        evaluation: dict with `resize`, `crop` and `interpolation`, how images are prepared for
+            evaluation, kept in the description; None for nothing.
 
     Returns:
         `keras.Model` with the layers `normalize` and `network`, and the attributes
@@ -122,7 +125,7 @@ def build_classifier(network, options, class_names, image_size=None, mean_shape=
         "image_size": list(image_size) if image_size else None,
         "mean_shape": list(mean_shape),
         "class_names": list(class_names),
-        "evaluation": dict(about.get("evaluation") or {}),
+        "evaluation": dict(evaluation or {}),
     }
     return model
 
