@@ -56,14 +56,15 @@ class Pruning:
         figure, axes = new_figure(1, 1, (max(6, min(16, 0.22 * len(self.names) + 2)), 4.8))
         axis = axes[0, 0]
         colors = [COLORS[1] if name in self.removed else COLORS[0] for name in self.names]
-        # A bar for no change at all is short, but there.
+        # A bar for no change at all is there to be seen as well.
         positive = [change for change in (self.tolerance, *self.changes) if change > 0]
         least = min(positive, default=1.0) / 10
         axis.bar(range(len(self.names)), np.maximum(self.changes, least), color=colors)
         axis.axhline(self.tolerance, color=DARK, linestyle="--", linewidth=1)
         axis.set_yscale("log")
         axis.set_ylim(least / 3, 3 * max(positive, default=1.0))
-        axis.set_ylabel("change of the block's input")
+        none = " (lowest bars: none)" if (self.changes == 0).any() else ""
+        axis.set_ylabel(f"change of the block's input{none}")
         before, after = (n / 1e6 for n in self.macs)
         axis.set_title(
             f"{len(self.removed)} of {len(self.names)} blocks removed (red)\n"

@@ -33,6 +33,11 @@ VARIANTS = {
     "weight standardization": {
         "norm": {"kind": "group", "groups": 4, "weight_standardization": True}
     },
+    "weight standardization, v2": {
+        "block": "preact_bottleneck",
+        **V2,
+        "norm": {"kind": "group", "groups": 4, "weight_standardization": True},
+    },
     "stochastic depth": {"stochastic_depth": 0.2},
     "dilated": {"output_stride": 4},
     "dilated v2": {"block": "preact_bottleneck", **V2, "output_stride": 4},
