@@ -1,8 +1,8 @@
 """The configuration of a detector and its training, validated."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from detection.data import DataPipelineConfig
 from detection.model_config import BackboneConfig, ModelConfig
@@ -16,9 +16,22 @@ __all__ = ["BackboneConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig
 class SplitConfig(StrictModel):
     """One split of a data set; which keys are needed depends on `data.format`."""
 
+    root: str | None = Field(None, description="voc, tfds: in place of data.root")
+    name: str | None = Field(None, description="tfds: in place of data.name")
     images: str | None = Field(None, description="coco: folder of images")
     annotations: str | None = Field(None, description="coco: JSON file")
     split: str | None = Field(None, description="voc: ImageSets name; tfds: split")
+
+
+def _one_or_several(value):
+    return "several" if isinstance(value, (list, tuple)) else "one"
+
+
+# One split, or a list of them that are put together.
+_Splits = Annotated[
+    Annotated[SplitConfig, Tag("one")] | Annotated[tuple[SplitConfig, ...], Tag("several")],
+    Discriminator(_one_or_several),
+]
 
 
 class ShapesConfig(StrictModel):
@@ -32,9 +45,15 @@ class ShapesConfig(StrictModel):
 
 _DATA_KEYS = {
     "shapes": {"root", "shapes"},
+    "coco": set(),
+    "voc": {"root", "classes", "keep_difficult"},
+    "tfds": {"root", "name", "download", "keep_difficult"},
+}
+_SPLIT_KEYS = {
+    "shapes": set(),
     "coco": {"images", "annotations"},
-    "voc": {"root", "classes", "split"},
-    "tfds": {"root", "name", "download", "split"},
+    "voc": {"root", "split"},
+    "tfds": {"root", "name", "split"},
 }
 
 
@@ -46,8 +65,11 @@ class DataConfig(StrictModel):
     name: str | None = Field(None, description="tfds: builder, e.g. voc/2007")
     download: bool = Field(False, description="tfds: whether data may be downloaded")
     classes: tuple[str, ...] | None = Field(None, description="voc: class names in order")
-    train: SplitConfig = SplitConfig()
-    val: SplitConfig = SplitConfig()
+    keep_difficult: bool = Field(
+        True, description="voc, tfds: train with objects marked difficult (never counted in tests)"
+    )
+    train: _Splits = SplitConfig()
+    val: _Splits = SplitConfig()
     shapes: ShapesConfig = ShapesConfig()
     max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
     verify: Literal["decode", "headers", "off"] = Field(
@@ -57,18 +79,30 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="after")
     def _nothing_ignored(self):
-        used = _DATA_KEYS[self.format]
         given = {name for name in ("root", "name", "classes") if getattr(self, name) is not None}
         given |= {"download"} if self.download else set()
+        given |= set() if self.keep_difficult else {"keep_difficult"}
         given |= {"shapes"} if self.shapes != ShapesConfig() else set()
-        for split in (self.train, self.val):
-            given |= set(split.model_dump(exclude_none=True))
-        if given - used:
-            raise ValueError(
-                f"{', '.join(sorted(given - used))}: not used by data of the format "
-                f"{self.format!r}, which takes {', '.join(sorted(used))}"
-            )
+        self._refuse_unused(given, _DATA_KEYS)
+        if not self.parts("train") or not self.parts("val"):
+            raise ValueError("`train` and `val` need at least one part")
+        for part in (*self.parts("train"), *self.parts("val")):
+            self._refuse_unused(set(part.model_dump(exclude_none=True)), _SPLIT_KEYS)
         return self
+
+    def _refuse_unused(self, given, keys):
+        unused = given - keys[self.format]
+        if unused:
+            taken = ", ".join(sorted(_DATA_KEYS[self.format] | _SPLIT_KEYS[self.format]))
+            raise ValueError(
+                f"{', '.join(sorted(unused))}: not used by data of the format "
+                f"{self.format!r}, which takes {taken}"
+            )
+
+    def parts(self, split):
+        """The parts that a split is put together from: tuple of `SplitConfig`."""
+        parts = getattr(self, split)
+        return parts if isinstance(parts, tuple) else (parts,)
 
 
 class TrainConfig(RecipeConfig):

@@ -3,13 +3,13 @@
 import contextlib
 import re
 
-from detection.data import DataError, load_dataset, verify_images
+from detection.data import DataError, join_datasets, load_dataset, verify_images
 
 _BAD = ("missing_image", "undecodable_image", "size_mismatch")
 
 
 def open_dataset(config, split):
-    """Opens one split and checks its images.
+    """Opens one split, puts its parts together and checks its images.
 
     Args:
         config: a `detection.config.DataConfig`.
@@ -19,8 +19,8 @@ def open_dataset(config, split):
         A `DetectionDataset`; what was skipped or repaired is in its `problems`.
 
     Raises:
-        ValueError: keys that the format needs are missing, or the data cannot be
-            used; files and boxes are named.
+        ValueError: keys that the format needs are missing, the data cannot be used
+            (files and boxes are named), or the parts do not fit together.
 
     Example:
 
@@ -29,7 +29,15 @@ def open_dataset(config, split):
     print(dataset.summary())
     ```
     """
-    dataset = load_dataset(config.format, **_OPTIONS[config.format](config, split))
+    # With several parts, the place of each in the list belongs to its key.
+    parts = config.parts(split)
+    keys = [f"data.{split}" + (f".{i}" if len(parts) > 1 else "") for i in range(len(parts))]
+    return join_datasets(_open(config, split, *pair) for pair in zip(parts, keys))
+
+
+def _open(config, split, part, key):
+    options = _OPTIONS[config.format](config, split, part, key)
+    dataset = load_dataset(config.format, **options)
     if config.verify == "off":
         return dataset
     found = verify_images(dataset, decode=config.verify == "decode")
@@ -77,37 +85,43 @@ def plain_data_errors():
         ) from None
 
 
-def _coco(config, split):
-    options = getattr(config, split)
+def _coco(config, split, part, key):
     return {
-        "images_dir": _needed(options.images, f"data.{split}.images", config),
-        "annotations_file": _needed(options.annotations, f"data.{split}.annotations", config),
+        "images_dir": _needed(part.images, f"{key}.images", config),
+        "annotations_file": _needed(part.annotations, f"{key}.annotations", config),
         "max_bad_images": config.max_bad_images,
     }
 
 
-def _voc(config, split):
+def _voc(config, split, part, key):
     return {
-        "root": _needed(config.root, "data.root", config),
-        "split": _needed(getattr(config, split).split, f"data.{split}.split", config),
+        "root": _needed(part.root or config.root, "data.root", config),
+        "split": _needed(part.split, f"{key}.split", config),
         "classes": config.classes,
+        "keep_difficult": _keep_difficult(config, split),
         "max_bad_images": config.max_bad_images,
     }
 
 
-def _tfds(config, split):
+def _tfds(config, split, part, key):
     return {
-        "name": _needed(config.name, "data.name", config),
-        "split": _needed(getattr(config, split).split, f"data.{split}.split", config),
-        "data_dir": config.root,
+        "name": _needed(part.name or config.name, "data.name", config),
+        "split": _needed(part.split, f"{key}.split", config),
+        "data_dir": part.root or config.root,
         "download": config.download,
+        "keep_difficult": _keep_difficult(config, split),
         "max_bad_images": config.max_bad_images,
     }
 
 
-def _shapes(config, split):
+def _shapes(config, split, part, key):
     folder = _needed(config.root, "data.root", config)
     return {"folder": folder, "split": split, **config.shapes.model_dump()}
+
+
+def _keep_difficult(config, split):
+    # Evaluation needs them, to count detections of them neither as right nor as wrong.
+    return config.keep_difficult or split != "train"
 
 
 _OPTIONS = {"coco": _coco, "voc": _voc, "tfds": _tfds, "shapes": _shapes}

@@ -4,6 +4,7 @@ from detection.data.checks import verify_images
 from detection.data.coco import load_coco
 from detection.data.config import DataPipelineConfig
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.join import join_datasets
 from detection.data.plan import BatchPlan
 from detection.data.problems import DataError, Problems
 from detection.data.shapes import load_shapes, make_shapes
@@ -20,6 +21,7 @@ __all__ = [
     "DetectionDataset",
     "Problems",
     "Record",
+    "join_datasets",
     "load_coco",
     "load_dataset",
     "load_shapes",

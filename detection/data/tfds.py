@@ -10,7 +10,7 @@ from detection.data.problems import DataError, Problems
 from keras_resnet.data.record_files import RecordFiles, open_builder
 
 
-def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
+def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, max_bad_images=0):
     """Reads a split of a TensorFlow Datasets builder with `image` and `objects` features.
 
     The annotations are read once; images stay in the TFRecord files and are read from there by
@@ -24,6 +24,8 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
         data_dir: Optional string, the folder of TFDS.
         download: Boolean, whether to download and prepare what is not there. COCO takes about
             25 GB.
+        keep_difficult: Boolean, whether to keep objects marked as difficult (`is_difficult`), as
+            for `load_voc`.
         max_bad_images: Integer, how many images that do not decode to leave out before refusing.
 
     Returns:
@@ -68,6 +70,9 @@ def load_tfds(name, split, data_dir=None, download=False, max_bad_images=0):
         offset = 1 if dataset_name == "voc" else 0
         where = f"{path}, image {image_id!r}"
         columns = _objects(example["objects"], where, size, len(names), offset, problems)
+        if not keep_difficult:
+            easy = [position for position, flag in enumerate(columns[3]) if not flag]
+            columns = [[column[position] for position in easy] for column in columns]
         records.append(Record(path, image_id, *size, *columns, byte_range=byte_range))
     problems.refuse(f"{name}, split {split!r}", ("undecodable_image",), allowed=max_bad_images)
     categories = _categories(dataset_name, names)

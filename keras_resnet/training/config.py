@@ -219,9 +219,11 @@ def _override(values, text):
 
 def _describe(schema, error):
     """One line on one problem that pydantic found."""
-    where = ".".join(str(part) for part in error["loc"]) or "(whole config)"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key; {_suggest(schema, error['loc'])}"
+    unknown = error["type"] == "extra_forbidden"
+    location = _without_tags(schema, error["loc"], unknown)
+    where = ".".join(str(part) for part in location) or "(whole config)"
+    if unknown:
+        return f"{where}: unknown key; {_suggest(schema, location)}"
     if error["type"] == "missing":
         return f"{where}: missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -231,12 +233,26 @@ def _describe(schema, error):
     return f"{where}: {message[:1].lower()}{message[1:]}. Received: {received}"
 
 
+def _without_tags(schema, location, unknown):
+    """A location without what pydantic calls the alternatives of a union of schemas."""
+    models, kept = [schema], []
+    for depth, part in enumerate(location):
+        inner = [m for model in models for m in _models_of(model, part)]
+        named = any(part in model.model_fields for model in models)
+        last = unknown and depth == len(location) - 1
+        if isinstance(part, int) or named or last or not models:
+            kept.append(part)
+        if named:
+            models = inner
+    return tuple(kept)
+
+
 def _suggest(schema, location):
     """Names the valid key nearest to an unknown one: beside it, or else anywhere."""
     *parents, key = location
     models = [schema]
     for part in parents:
-        # Indices, and the tags that pydantic puts into the location of a union, name no field.
+        # Indices name no field.
         inner = [m for model in models for m in _models_of(model, part)]
         models = inner or models
     siblings = sorted({name for model in models for name in model.model_fields})

@@ -11,10 +11,12 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from detection.config import DataConfig
 from detection.data import DataError, DataPipelineConfig, verify_images
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.tfds import load_tfds
 from detection.data.voc import VOC_CLASSES
+from detection.datasets import open_dataset
 
 _VOC_NAMES = ["aeroplane", "bicycle", "bird"]
 
@@ -93,6 +95,28 @@ def test_voc_boxes_equal_the_zero_based_corners(voc_folder):
     assert record.difficult.tolist() == [False, True]
     assert len(dataset.records[0].boxes) == 0
     assert len(dataset.problems) == 0
+
+
+def test_difficult_objects_can_be_left_out(voc_folder):
+    dataset = load_tfds("voc/2007", "train", data_dir=voc_folder, keep_difficult=False)
+    assert [len(record.boxes) for record in dataset.records] == [0, 1, 1]
+    assert not any(record.difficult.any() for record in dataset.records)
+    np.testing.assert_allclose(dataset.records[1].boxes, [[10, 4, 30, 20]], atol=1e-4)
+
+
+def test_parts_of_the_same_files_go_together(voc_folder):
+    config = {
+        "format": "tfds",
+        "root": str(voc_folder),
+        "train": [{"name": "voc/2007", "split": "train[:1]"}, {"split": "train[1:]"}],
+        "name": "voc/2007",
+        "val": {"split": "train"},
+    }
+    whole, joined = (open_dataset(DataConfig(**config), split) for split in ("val", "train"))
+    assert [r.image_id for r in joined.records] == [r.image_id for r in whole.records]
+    config["train"][0]["split"] = "train[:2]"
+    with pytest.raises(DataError, match="is in two parts"):
+        open_dataset(DataConfig(**config), "train")
 
 
 def test_pixels_are_read_from_inside_the_record_files(voc_folder):
