@@ -1,5 +1,6 @@
-"""Precision, compilation and a line about the machine."""
+"""Precision, compilation, several devices, and a line about the machine."""
 
+import contextlib
 import os
 import platform
 
@@ -74,6 +75,77 @@ def choose_jit(setting="auto"):
         # Keras' jitted step under a strategy of several replicas is slow or fails.
         return bool(accelerators()) and tf.distribute.get_strategy().num_replicas_in_sync == 1
     return True
+
+
+@contextlib.contextmanager
+def data_parallel(devices=1, batch_size=None):
+    """Within it, models are built, compiled and trained on several devices of this machine.
+
+    Every device has all weights and a share of each batch; the gradients are those of the whole
+    batch. TensorFlow does it by `MirroredStrategy`, without XLA (`choose_jit`), with one step an
+    execution, and with norm statistics of each device's share unless the norm is synchronised;
+    JAX by `keras.distribution.DataParallel`, whose norms see the whole batch.
+
+    Args:
+        devices: int, or `"all"` accelerators (all CPU devices where there are none). With 1
+            nothing is changed.
+        batch_size: int, images in a batch, to check that it can be shared out; None for no check.
+
+    Yields:
+        int, the number of devices.
+
+    Raises:
+        ValueError: there are fewer devices, or the batch cannot be shared out.
+
+    Example:
+    ```python
+    with data_parallel("all", batch_size=256):
+        model = build()
+        model.compile(optimizer, loss, jit_compile=choose_jit())
+        fit(model, make_batches, steps=1000, folder="runs/a")
+    ```
+    """
+    present = _device_names()
+    count = len(present) if devices == "all" else devices
+    if not isinstance(count, int) or not 1 <= count <= len(present):
+        raise ValueError(
+            f"`devices` must be 'all' or from 1 to {len(present)}, the devices that "
+            f"{keras.backend.backend()} sees ({', '.join(present)}). Received: devices={devices!r}"
+        )
+    if batch_size is not None and batch_size % count:
+        raise ValueError(
+            f"A batch must be a multiple of the number of devices, {count}. "
+            f"Received: batch_size={batch_size}"
+        )
+    if count == 1:
+        yield 1
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.distribute.MirroredStrategy(present[:count]).scope():
+            yield count
+    else:
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(devices=present[:count])
+        )
+        try:
+            yield count
+        finally:
+            keras.distribution.set_distribution(before)
+
+
+def _device_names():
+    """Accelerators of this machine, or its CPU devices, as the backend's own tools call them."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return [device.name for device in found]
+    if backend == "jax":
+        return keras.distribution.list_devices()
+    return [backend]
 
 
 def describe_hardware():

@@ -92,7 +92,7 @@ def fit(
     waiting = InputWait()
     batches = waiting.measured(batches)
     waiting_seconds = waiting.seconds if waiting.works else None
-    _check_executions(model.steps_per_execution, steps, per_epoch)
+    _check_executions(model, steps, per_epoch)
     epochs = -(-steps // per_epoch)
     before = [waiting.callback(), Throughput(images_per_step, waiting_seconds)]
     if evaluate is not None:
@@ -132,7 +132,14 @@ def fit(
     return state.logs
 
 
-def _check_executions(together, steps, per_epoch):
+def _check_executions(model, steps, per_epoch):
+    together = model.steps_per_execution
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is not None and strategy.num_replicas_in_sync > 1 and together > 1:
+        raise ValueError(
+            "TensorFlow trains on several devices with one step an execution only. "
+            f"Received: steps_per_execution={together}"
+        )
     if per_epoch % together or steps % together:
         raise ValueError(
             "The steps of an epoch and of the run must be multiples of `steps_per_execution`. "
