@@ -9,6 +9,37 @@ _Strength = Annotated[float, pydantic.Field(ge=0, lt=1)]
 _Positive = Annotated[int, pydantic.Field(ge=1)]
 
 
+class LargeScaleJitter(pydantic.BaseModel):
+    """Images at widely different scales on a canvas of one size. Validated as the rest.
+
+    The longer side of an image is resized to a random multiple of `size`; of what is larger than
+    the canvas a random window is cut out, what is smaller is padded.
+
+    Args:
+        size: Height and width of the canvas in pixels.
+        scale: Range `(low, high)` of the multiple, drawn uniformly.
+        min_box: Boxes with a shorter side of fewer pixels, after clipping to the window, are
+            dropped.
+
+    Reference:
+        Ghiasi et al. 2020, arXiv:2012.07177, section 3.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    size: _Positive = 1024
+    scale: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (0.1, 2.0)
+    min_box: pydantic.NonNegativeFloat = 1.0
+
+    @pydantic.model_validator(mode="after")
+    def _check_range(self):
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(
+                f"`scale` must be a pair (low, high) with low <= high. Received: {self.scale}"
+            )
+        return self
+
+
 class DataPipelineConfig(pydantic.BaseModel):
     """How images become batches. Validated; unknown names are refused.
 
@@ -32,6 +63,8 @@ class DataPipelineConfig(pydantic.BaseModel):
         vertical_flip: Probability of mirroring top and bottom.
         scale_jitter: Optional `(low, high)`, range of a factor on the shorter side's length,
             drawn uniformly in its logarithm. `max_side` bounds the result.
+        large_scale_jitter: Optional `LargeScaleJitter`, by which training chooses sizes and
+            windows. `min_sides`, then one, and `max_side` are for evaluation only.
         brightness: Strength `s`: colours are multiplied by a factor from `[1 - s, 1 + s]`.
         contrast: Strength of the change of the distance from the image's mean grey.
         saturation: Strength of the change of the distance from each pixel's grey.
@@ -65,6 +98,7 @@ class DataPipelineConfig(pydantic.BaseModel):
     horizontal_flip: _Probability = 0.5
     vertical_flip: _Probability = 0.0
     scale_jitter: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] | None = None
+    large_scale_jitter: LargeScaleJitter | None = None
     brightness: _Strength = 0.0
     contrast: _Strength = 0.0
     saturation: _Strength = 0.0
@@ -88,6 +122,13 @@ class DataPipelineConfig(pydantic.BaseModel):
                 "`scale_jitter` must be a pair (low, high) with low <= high. "
                 f"Received: scale_jitter={self.scale_jitter}"
             )
+        scales = self.scale_jitter is not None or len(self.min_sides) > 1
+        if self.large_scale_jitter is not None and scales:
+            raise ValueError(
+                "With `large_scale_jitter`, `scale_jitter` and all but one of `min_sides` have no "
+                f"effect; leave them out. Received: scale_jitter={self.scale_jitter}, "
+                f"min_sides={self.min_sides}"
+            )
         return self
 
     def dtype(self, training):
@@ -96,7 +137,8 @@ class DataPipelineConfig(pydantic.BaseModel):
 
     def has_single_scale(self, training):
         """Returns whether each image is always resized to the same size."""
-        return not training or (len(set(self.min_sides)) == 1 and self.scale_jitter is None)
+        jitter = (self.scale_jitter, self.large_scale_jitter) != (None, None)
+        return not training or (len(set(self.min_sides)) == 1 and not jitter)
 
     def has_colour_jitter(self, training):
         """Returns whether colours are changed."""

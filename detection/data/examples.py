@@ -1,9 +1,17 @@
 """One row of a batch: what both input pipelines share."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from detection.data.images import ImageCache
-from detection.data.transforms import resize_bilinear, resized_size, to_dtype, transform_boxes
+from detection.data.transforms import (
+    crop_boxes,
+    resize_bilinear,
+    resized_size,
+    to_dtype,
+    transform_boxes,
+)
 
 _CACHE_LIMIT = 2 * 1024**3  # Bytes that `cache="auto"` may use.
 
@@ -38,27 +46,50 @@ def make_cache(dataset, config, training):
     return ImageCache(dataset, keep=keep, transform=transform if keep and resize else None)
 
 
-def make_targets(record, index, size, flips, max_boxes):
+class View(NamedTuple):
+    """What a row of a batch shows of an image.
+
+    Args:
+        resized: Tuple `(height, width)` of the whole image after resizing.
+        offset: Tuple `(y, x)` of the first pixel that is shown.
+        size: Tuple `(height, width)` of what is shown.
+        flips: Tuple of booleans `(horizontal, vertical)`, by which that is mirrored.
+    """
+
+    resized: tuple
+    offset: tuple
+    size: tuple
+    flips: tuple
+
+
+def make_targets(record, index, view, max_boxes, min_box=None):
     """The ground truth of one row of a batch.
 
     Args:
         record: A `Record`.
         index: Integer, its position in the data set.
-        size: Tuple `(height, width)` after resizing.
-        flips: Tuple of booleans `(horizontal, vertical)`.
+        view: A `View`.
         max_boxes: Integer, number of rows.
+        min_box: Number or `None`. Boxes are clipped to what is shown, and those with a shorter
+            side left out; `None` where the whole image is shown.
 
     Returns:
         A dict as in a batch, without the leading dimension.
     """
     targets = empty_targets(max_boxes)
-    count = len(record.boxes)
-    original = (record.height, record.width)
-    targets["boxes"][:count] = transform_boxes(record.boxes, original, size, flips)
-    targets["classes"][:count] = record.classes
-    targets["is_crowd"][:count] = record.is_crowd
+    original, resized = (record.height, record.width), view.resized
+    boxes, kept = record.boxes, np.arange(len(record.boxes))
+    if min_box is not None:
+        boxes = transform_boxes(boxes, original, resized, (False, False))
+        boxes, kept = crop_boxes(boxes, view.offset, view.size, min_box)
+        boxes = transform_boxes(boxes, view.size, view.size, view.flips)
+    else:
+        boxes = transform_boxes(boxes, original, resized, view.flips)
+    targets["boxes"][: len(kept)] = boxes
+    targets["classes"][: len(kept)] = record.classes[kept]
+    targets["is_crowd"][: len(kept)] = record.is_crowd[kept]
     targets["index"] = np.int32(index)
-    targets["scale"] = np.array([size[0] / original[0], size[1] / original[1]], "float32")
+    targets["scale"] = np.array([resized[0] / original[0], resized[1] / original[1]], "float32")
     return targets
 
 

@@ -8,7 +8,7 @@ import weakref
 import keras
 import numpy as np
 
-from detection.data.examples import empty_targets, make_cache, make_targets
+from detection.data.examples import View, empty_targets, make_cache, make_targets
 from detection.data.plan import BatchPlan
 from detection.data.transforms import (
     flip_image,
@@ -115,13 +115,16 @@ class PyDatasetLoader(keras.utils.PyDataset):
         if index < 0:
             image, targets = np.zeros((*size, 3), dtype), empty_targets(max_boxes)
         else:
-            flips = epoch.flips[row]
-            image = to_dtype(resize_bilinear(self._cache.read(index), *size), dtype)
-            image = flip_image(image, flips)
+            y, x = epoch.offset[row].tolist()
+            resized = tuple(epoch.resized[row].tolist())
+            view = View(resized, (y, x), size, epoch.flips[row])
+            image = resize_bilinear(self._cache.read(index), *resized)
+            image = to_dtype(image[y : y + size[0], x : x + size[1]], dtype)
+            image = flip_image(image, view.flips)
             if config.has_colour_jitter(self.plan.training):
                 image = to_dtype(jitter_colour(image.astype("float32"), epoch.colour[row]), dtype)
             record = self._dataset.records[index]
-            targets = make_targets(record, index, size, flips, max_boxes)
+            targets = make_targets(record, index, view, max_boxes, self.plan.min_box)
         image = pad_image(image, *epoch.bucket[row])
         return {"images": image, "image_sizes": np.array(size, "int32")}, targets
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from detection.data.examples import empty_targets, make_cache, make_targets
+from detection.data.examples import View, empty_targets, make_cache, make_targets
 from detection.data.plan import BatchPlan
 
 _GREY = (0.299, 0.587, 0.114)
@@ -56,9 +56,9 @@ def tf_pipeline(dataset, config, training, start_epoch=0, start_batch=0, endless
             first = start_batch * config.batch_size if epoch == start_epoch else 0
             return [column[first:] for column in rows]
 
-        dtypes = [tf.int32, tf.int32, tf.int32, tf.bool, tf.float32]
+        dtypes = [tf.int32, tf.int32, tf.int32, tf.bool, tf.float32, tf.int32, tf.int32]
         columns = tf.numpy_function(read_plan, [epoch], dtypes, stateful=False)
-        for column, width in zip(columns, (None, 2, 2, 2, 3)):
+        for column, width in zip(columns, (None, 2, 2, 2, 3, 2, 2)):
             column.set_shape((None,) if width is None else (None, width))
         return tf.data.Dataset.from_tensor_slices(tuple(columns))
 
@@ -83,20 +83,24 @@ def _row_reader(dataset, plan, cache):
     static = tuple(plan.shapes[0]) if len(plan.shapes) == 1 else (None, None)
     names = ("boxes", "classes", "is_crowd", "index", "scale")
 
-    def read(index, size, flips):
+    def read(index, size, flips, resized, offset):
         if index < 0:
             image, targets = np.zeros((*size, 3), "uint8"), empty_targets(plan.max_boxes)
         else:
             image = cache.read(int(index))
             record = dataset.records[index]
-            targets = make_targets(record, index, tuple(size.tolist()), flips, plan.max_boxes)
+            view = View(*(tuple(pair.tolist()) for pair in (resized, offset, size, flips)))
+            targets = make_targets(record, index, view, plan.max_boxes, plan.min_box)
         return [image, *(targets[name] for name in names)]
 
-    def read_row(index, size, bucket, flips, colour):
+    def read_row(index, size, bucket, flips, colour, resized, offset):
         dtypes = [tf.uint8, tf.float32, tf.int32, tf.bool, tf.int32, tf.float32]
-        image, *targets = tf.numpy_function(read, [index, size, flips], dtypes, stateful=False)
+        row = [index, size, flips, resized, offset]
+        image, *targets = tf.numpy_function(read, row, dtypes, stateful=False)
         image.set_shape((None, None, 3))
-        image = _resize(image, size)
+        image = _resize(image, resized)
+        if plan.min_box is not None:
+            image = tf.slice(image, [offset[0], offset[1], 0], [size[0], size[1], 3])
         if dtype == "uint8":
             image = _round(image)
         image = tf.cond(flips[0], lambda: tf.reverse(image, [1]), lambda: image)

@@ -21,10 +21,12 @@ class EpochPlan(NamedTuple):
 
     Args:
         index: int32 `(R,)`, position in the data set; -1 marks filler rows.
-        size: int32 `(R, 2)`, height and width after resizing.
+        size: int32 `(R, 2)`, height and width of what is shown.
         bucket: int32 `(R, 2)`, height and width after padding, equal within a batch.
         flips: bool `(R, 2)`, horizontal and vertical.
         colour: float32 `(R, 3)`, factors of brightness, contrast and saturation.
+        resized: int32 `(R, 2)`, height and width of the whole image after resizing.
+        offset: int32 `(R, 2)`, row and column of it where what is shown begins.
     """
 
     index: np.ndarray
@@ -32,6 +34,8 @@ class EpochPlan(NamedTuple):
     bucket: np.ndarray
     flips: np.ndarray
     colour: np.ndarray
+    resized: np.ndarray
+    offset: np.ndarray
 
 
 class BatchPlan:
@@ -51,6 +55,7 @@ class BatchPlan:
         steps_per_epoch: Integer, the same for each epoch.
         shapes: int32 `(K, 2)`, all padded shapes that can occur.
         max_boxes: Integer, rows of ground truth in a batch.
+        min_box: Number, shortest side of a box in pixels where windows are cut out, else `None`.
 
     Example:
 
@@ -66,6 +71,7 @@ class BatchPlan:
         self.config = config
         self.training = training
         self.max_boxes = _max_boxes(dataset, config)
+        self.min_box = None if self._jitter is None else self._jitter.min_box
         records = dataset.records
         self._sizes = np.array([(record.height, record.width) for record in records], "int64")
         batch_size, count = config.batch_size, len(dataset)
@@ -97,6 +103,10 @@ class BatchPlan:
                 f"start_batch={start_batch}"
             )
 
+    @property
+    def _jitter(self):
+        return self.config.large_scale_jitter if self.training else None
+
     def _sides(self):
         config = self.config
         if not self.training:
@@ -109,6 +119,8 @@ class BatchPlan:
         return resized_size(height, width, side, self.config.max_side, self.config.rounding)
 
     def _possible_sizes(self):
+        if self._jitter is not None:
+            return np.full((1, 2), self._jitter.size)
         height, width = self._sizes.T
         sizes = [np.stack(self._resized(height, width, side), axis=-1) for side in self._sides()]
         return np.concatenate(sizes)
@@ -116,7 +128,8 @@ class BatchPlan:
     def _epoch(self, epoch):
         """Returns the `EpochPlan` of an epoch, counted from 0."""
         count = len(self._sizes)
-        sizes, flips, colour = self._draw(epoch)
+        resized, flips, colour = self._draw(epoch)
+        sizes, offset = self._windows(epoch, resized)
         cover = smallest_cover(sizes, self._buckets)
         # The order has its own stream: the values of a sample do not depend on it.
         rng = np.random.default_rng([self.config.seed or 0, epoch, 1])
@@ -133,6 +146,8 @@ class BatchPlan:
             bucket.astype("int32"),
             flips[index] & ~filler[:, None],
             np.where(filler[:, None], 1, colour[index]).astype("float32"),
+            np.where(filler[:, None], bucket, resized[index]).astype("int32"),
+            np.where(filler[:, None], 0, offset[index]).astype("int32"),
         )
 
     def _draw(self, epoch):
@@ -150,8 +165,21 @@ class BatchPlan:
         low, high = np.log(config.scale_jitter or (1.0, 1.0))
         side = np.array(config.min_sides)[choice] * np.exp(low + (high - low) * draws[:, 3])
         size = self._resized(height, width, side)
+        if self._jitter is not None:
+            low, high = self._jitter.scale
+            longer = self._jitter.size * (low + (high - low) * draws[:, 3])
+            size = resized_size(height, width, np.inf, longer, config.rounding)
         strength = np.array([config.brightness, config.contrast, config.saturation])
         return np.stack(size, axis=-1), flips, 1 + strength * (2 * draws[:, 4:] - 1)
+
+    def _windows(self, epoch, resized):
+        """Sizes of what is shown of the resized images, and where it begins."""
+        if self._jitter is None:
+            return resized, np.zeros_like(resized)
+        size = np.minimum(resized, self._jitter.size)
+        # A stream of its own leaves all other values as they are without windows.
+        draws = np.random.default_rng([self.config.seed or 0, epoch, 2]).random(size.shape)
+        return size, (draws * (resized - size + 1)).astype("int64")
 
     def _batches(self, order, cover, rng):
         """Indices `(steps, batch_size)` and padded shapes `(steps, 2)`."""

@@ -132,6 +132,26 @@ def transform_boxes(boxes, original_size, size, flips):
     return boxes
 
 
+def crop_boxes(boxes, offset, size, min_side):
+    """Moves boxes into a window and clips them to it.
+
+    Args:
+        boxes: float32 array `(N, 4)`, `(x1, y1, x2, y2)` in pixels.
+        offset: Tuple `(y, x)` of the window's first pixel.
+        size: Tuple `(height, width)` of the window.
+        min_side: Number, shorter clipped sides make a box too small.
+
+    Returns:
+        A tuple `(boxes, kept)`: float32 array `(K, 4)` in pixels of the window, and the positions
+        of these boxes among all.
+    """
+    moved = boxes - np.array([*offset[::-1], *offset[::-1]], "float32")
+    moved = np.clip(moved, 0, np.array([*size[::-1], *size[::-1]], "float32"))
+    sides = moved[:, 2:] - moved[:, :2]
+    kept = np.flatnonzero((sides > 0).all(axis=1) & (sides >= min_side).all(axis=1))
+    return moved[kept], kept
+
+
 def flip_image(image, flips):
     """Mirrors an image `(H, W, C)`: `flips` are the booleans `(horizontal, vertical)`."""
     if flips[0]:

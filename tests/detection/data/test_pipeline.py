@@ -23,6 +23,14 @@ _CONFIG = DataPipelineConfig(
     contrast=0.3,
     saturation=0.3,
 )
+_LARGE_SCALE = DataPipelineConfig(
+    batch_size=2,
+    min_sides=(64,),
+    max_side=110,
+    vertical_flip=0.5,
+    large_scale_jitter={"size": 64, "scale": (0.1, 2.0), "min_box": 3},
+    saturation=0.3,
+)
 _PIPELINES = pytest.mark.parametrize("make", [tf_pipeline, PyDatasetLoader])
 
 
@@ -62,6 +70,58 @@ def test_both_pipelines_agree_in_training(dataset, dtype, cache):
     assert first.steps_per_epoch == second.steps_per_epoch == 4
     levels = 1 if dtype == "uint8" else 1e-2
     _assert_equal(_take(first, 9), _take(second, 9), levels)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_both_pipelines_cut_the_same_windows(dataset, dtype):
+    config = _LARGE_SCALE.model_copy(update={"image_dtype": dtype})
+    first, second = (make(dataset, config, True) for make in (tf_pipeline, PyDatasetLoader))
+    first, second = _take(first, 12), _take(second, 12)
+    _assert_equal(first, second, 1 if dtype == "uint8" else 1e-2)
+    # Every batch has the canvas' shape, also where its images are small.
+    assert {x["images"].shape for x, _ in first} == {(2, 64, 64, 3)}
+    sizes = np.concatenate([x["image_sizes"] for x, _ in first])
+    assert sizes.min() < 20 and (sizes == 64).any()
+
+
+@pytest.mark.parametrize("make", [tf_pipeline, PyDatasetLoader])
+def test_windows_show_what_their_boxes_say(dataset, make):
+    """Against an image resized by TensorFlow and cut here, and boxes clipped one by one."""
+    config = _LARGE_SCALE.model_copy(update={"saturation": 0.0, "image_dtype": "float32"})
+    batches = make(dataset, config, True)
+    rows, seen, cut, dropped = batches.plan.epoch(0), 0, 0, 0
+    for step, (x, y) in enumerate(_take(batches, 4)):
+        for i in range(2):
+            row = 2 * step + i
+            record = dataset.records[rows.index[row]]
+            (height, width), (top, left) = rows.resized[row], rows.offset[row]
+            h, w = x["image_sizes"][i]
+            image = dataset.read(rows.index[row])["image"]
+            image = tf.image.resize(image, (height, width)).numpy()
+            window = image[top : top + h, left : left + w]
+            cut += window.shape != image.shape
+            flip_x, flip_y = rows.flips[row]
+            shown = window[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+            np.testing.assert_allclose(x["images"][i, :h, :w], shown, atol=1e-2)
+            expected = []
+            for box in record.boxes.astype("float64"):
+                x1, x2 = (v * width / record.width - left for v in box[[0, 2]])
+                y1, y2 = (v * height / record.height - top for v in box[[1, 3]])
+                x1, x2 = (min(max(v, 0), w) for v in (x1, x2))
+                y1, y2 = (min(max(v, 0), h) for v in (y1, y2))
+                if min(x2 - x1, y2 - y1) < 3:
+                    dropped += 1
+                    continue
+                x1, x2 = (w - x2, w - x1) if flip_x else (x1, x2)
+                y1, y2 = (h - y2, h - y1) if flip_y else (y1, y2)
+                expected.append((x1, y1, x2, y2))
+            found = y["boxes"][i][y["classes"][i] >= 0]
+            np.testing.assert_allclose(found, np.reshape(expected, (-1, 4)), atol=1e-3)
+            seen += len(expected)
+            np.testing.assert_allclose(
+                y["scale"][i], [height / record.height, width / record.width], rtol=1e-5
+            )
+    assert seen > 5 and cut > 1 and dropped > 0
 
 
 def test_both_pipelines_agree_in_evaluation(dataset):

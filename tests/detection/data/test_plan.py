@@ -107,6 +107,32 @@ def test_distributions():
     np.testing.assert_allclose(colour[:, 1].mean(), 1, atol=0.02)
 
 
+def test_large_scale_jitter():
+    options = {"scale_jitter": None, "min_sides": (100,)}
+    jitter = {"size": 100, "scale": (0.1, 2.0)}
+    config = _config(**options, large_scale_jitter=jitter, horizontal_flip=0.5)
+    dataset = _dataset([(300, 600)] * 4000)
+    plan = BatchPlan(dataset, config, training=True)
+    rows = plan.epoch(1)
+    assert plan.shapes.tolist() == [[128, 128]]
+    longer = rows.resized[:, 1]
+    # Uniform over 10 .. 200 pixels; the standard error of the mean is 0.9.
+    assert longer.min() < 11 and longer.max() > 199 and abs(longer.mean() - 105) < 4
+    np.testing.assert_allclose(rows.resized[:, 0], longer / 2, atol=0.51)
+    np.testing.assert_array_equal(rows.size, np.minimum(rows.resized, 100))
+    room = rows.resized - rows.size
+    assert (rows.offset >= 0).all() and (rows.offset <= room).all()
+    wide = room[:, 1] >= 50
+    share = rows.offset[wide, 1] / room[wide, 1]
+    assert abs(share.mean() - 0.5) < 0.04 and share.max() == 1 and share.min() == 0
+    # The other draws are those without windows; evaluation sees whole images.
+    plain = BatchPlan(dataset, _config(**options, horizontal_flip=0.5), training=True).epoch(1)
+    flips = dict(zip(plain.index.tolist(), plain.flips.tolist()))
+    assert [flips[i] for i in rows.index.tolist()] == rows.flips.tolist()
+    evaluated = BatchPlan(dataset, config, training=False).epoch(0)
+    assert (evaluated.size == (100, 200)).all() and (evaluated.offset == 0).all()
+
+
 def test_epochs_have_different_orders():
     plan = BatchPlan(_many(), _config(), training=True)
     assert (plan.epoch(0).index != plan.epoch(1).index).any()
@@ -181,6 +207,9 @@ def test_data_sets_that_fill_no_batch():
         {"scale_jitter": (1.2, 0.8)},
         {"image_dtype": "float16"},
         {"brightness": -0.1},
+        {"large_scale_jitter": {"scale": (2.0, 0.1)}},
+        {"large_scale_jitter": {}, "scale_jitter": (0.5, 1.0)},
+        {"large_scale_jitter": {}, "min_sides": (600, 800)},
     ],
 )
 def test_bad_settings_are_refused_by_name(options):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from detection.data.transforms import (
+    crop_boxes,
     flip_image,
     jitter_colour,
     pad_image,
@@ -112,6 +113,23 @@ def test_colours_change_as_in_pillow(position, enhance, factor):
     # Pillow rounds the grey values it starts from, and truncates its result.
     assert np.abs(changed - expected).max() < 2
     assert changed.min() >= 0 and changed.max() <= 255
+
+
+def test_boxes_in_a_window_by_hand():
+    boxes = np.array([
+        [10, 20, 30, 40],  # inside
+        [0, 0, 15, 25],  # over the corner
+        [0, 0, 12, 90],  # 2 pixels of it are left
+        [60, 20, 70, 30],  # outside
+        [0, 0, 200, 100],  # around
+    ], "float32")  # fmt: skip
+    expected = [[0, 10, 20, 30], [0, 0, 5, 15], [0, 0, 2, 40], [0, 0, 40, 40]]
+    moved, kept = crop_boxes(boxes, offset=(10, 10), size=(40, 40), min_side=0)
+    np.testing.assert_array_equal(moved, expected)
+    assert kept.tolist() == [0, 1, 2, 4]
+    moved, kept = crop_boxes(boxes, offset=(10, 10), size=(40, 40), min_side=2.5)
+    np.testing.assert_array_equal(moved, [expected[0], expected[1], expected[3]])
+    assert kept.tolist() == [0, 1, 4]
 
 
 def test_padding_and_rounding():
