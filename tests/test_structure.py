@@ -70,6 +70,11 @@ ABOUT_TENSORFLOW = {
     "detection.serving",
     "detection.serving_ops",
 }
+# Training of classifiers, on top of the training code that detection shares.
+CLASSIFIERS = tuple(
+    f"keras_resnet.training.{name}"
+    for name in ("classifier", "data_source", "label_order", "multi_crop")
+)
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras_cv", "jax", "torch"}
 
 DISTRIBUTION_OF = {"yaml": "pyyaml", "PIL": "pillow"}
@@ -116,8 +121,11 @@ def test_packages_point_one_way(module):
         assert first not in ("scripts", "tests", "_common")
         if module.startswith("keras_resnet"):
             assert first != "detection"
-        if module.startswith("keras_resnet.training"):
+        if module.startswith("keras_resnet.training") and not module.startswith(CLASSIFIERS):
             assert first != "keras_resnet" or name.startswith("keras_resnet.training")
+            assert not name.startswith(CLASSIFIERS)
+        if module.startswith("detection"):
+            assert not name.startswith(CLASSIFIERS)
 
 
 def test_layers_name_every_module():
