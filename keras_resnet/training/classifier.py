@@ -291,7 +291,8 @@ def _metrics(config, logs, folder, seconds):
     if config.published is not None and config.published.top1 is not None:
         metrics["published_accuracy"] = config.published.top1
     metrics["seconds"] = round(seconds, 1)
-    metrics = {k: float(v) for k, v in metrics.items()}
+    # The loss of an evaluation may overflow where that of training did not.
+    metrics = {k: float(v) if np.isfinite(v) else None for k, v in metrics.items()}
     (folder / "metrics.json").write_bytes(strict_json.dumps(metrics))
     return metrics
 
