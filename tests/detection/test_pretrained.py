@@ -11,6 +11,7 @@ from detection import FasterRCNN
 from detection.config import ModelConfig
 from keras_resnet.training.variable_keys import variable_keys
 from tests.detection.small_model import CATEGORIES, rectangles, small_model
+from tests.detection.test_architectures import build
 from tests.detection.weights.torch_state import small_shapes, small_state
 from tests.rule_weights import rule_state
 
@@ -124,6 +125,29 @@ def test_a_saved_detector_with_new_classes_freezes_what_it_froze(tmp_path):
     again = values(FasterRCNN.from_pretrained(tmp_path / "again"))
     for key, value in values(model).items():
         np.testing.assert_array_equal(again[key], value)
+
+
+@pytest.mark.parametrize("name", ["c4_paper", "dc5_cascade", "fpn_convolutions"])
+def test_every_architecture_takes_new_classes(name, tmp_path):
+    source = build(name)
+    detection.save_model(source, tmp_path / "m")
+    model = FasterRCNN.from_pretrained(tmp_path / "m", ["cat", "dog"])
+    before, after = values(source), values(model)
+    assert set(before) == set(after)
+    new = {key for key in after if any(layer in key for layer in OUTPUT_LAYERS)}
+    assert len(new) == (3 if "cascade" in name else 1) * 4
+    for key in set(after) - new:
+        if "seed" not in key:
+            np.testing.assert_array_equal(before[key], after[key], err_msg=key)
+    for key in new:  # biases of class-agnostic boxes are zero in both
+        assert key.endswith("bias") or not np.array_equal(before[key], after[key]), key
+
+
+def test_c4_of_the_paper_freezes_what_its_recipe_says(tmp_path):
+    detection.save_model(build("c4_paper"), tmp_path / "m")  # with `freeze: C2`
+    model = FasterRCNN.from_pretrained(tmp_path / "m", ["cat", "dog"])
+    still = ("resnet_features/stem/", "resnet_features/stage2_")
+    assert changed_by_a_step(model) == {k for k in values(model) if not k.startswith(still)}
 
 
 def test_a_safetensors_file(state, tmp_path):
