@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 import keras_resnet
 from detection.box_heads import ConvFCHead, StageHead
@@ -10,8 +11,11 @@ from detection.fpn import FeaturePyramid
 from detection.single_level import SingleLevel
 from detection.weights.backbone import load_backbone
 from keras_resnet.features import last_layers
+from keras_resnet.preprocessing import STYLES
 from keras_resnet.stem import make_stem
 from keras_resnet.variants import IMAGENET_NETWORKS
+
+_CAFFE_MEAN = (123.68, 116.779, 103.939)  # red first; these weights see no standard deviation
 
 
 @dataclasses.dataclass
@@ -37,7 +41,41 @@ class Body:
 
 def build_body(config):
     """The body that a `ModelConfig` describes, with the frozen parts frozen."""
-    return ARCHITECTURES[config.architecture](config)
+    body = ARCHITECTURES[config.architecture](config)
+    fit_pixels(body.backbone.get_layer("stem"), config.pixel_mean, config.pixel_std)
+    return body
+
+
+def fit_pixels(stem, mean, std):
+    """Makes sure that loaded weights get the pixels they were trained with.
+
+    Those trained on BGR images, as the first ResNets of keras.applications, are turned to RGB.
+
+    Args:
+        stem: the layer `"stem"` of a network; its `preprocessing` says what the weights expect.
+        mean: three floats, what is subtracted from RGB values of 0..255.
+        std: three floats, what these are then divided by.
+
+    Raises:
+        ValueError: the weights expect another mean or standard deviation.
+    """
+    style = stem.preprocessing
+    if style is None:
+        return
+    expected = [np.multiply(255, values) for values in STYLES[style] or ()]
+    if style == "caffe":
+        expected = [np.array(_CAFFE_MEAN), np.ones(3)]
+    if not np.allclose([mean, std], expected, rtol=1e-3):
+        values = [", ".join(f"{v:.6g}" for v in row) for row in expected]
+        raise ValueError(
+            f"The backbone's weights were trained with other pixels: set `model.pixel_mean` to "
+            f"[{values[0]}] and `model.pixel_std` to [{values[1]}]. Received: "
+            f"pixel_mean={list(mean)}, pixel_std={list(std)}"
+        )
+    if style == "caffe":
+        kernel = stem.conv.kernel
+        kernel.assign(np.asarray(kernel)[:, :, ::-1])
+        stem.preprocessing = None  # of RGB there is no such style
 
 
 def _pyramid(config):

@@ -13,6 +13,9 @@ from keras_resnet.training.recipe import RecipeConfig
 __all__ = ["BackboneConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig", "load_config"]
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class SplitConfig(StrictModel):
     """One split of a data set; which keys are needed depends on `data.format`."""
 
@@ -126,6 +129,9 @@ class TrainConfig(RecipeConfig):
         "what else FasterRCNN.from_pretrained takes",
     )
     seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
+    deterministic: bool = Field(
+        False, description="same bits from same numbers, in the whole process; a little slower"
+    )
     tensorboard: bool = True
 
     @model_validator(mode="before")
@@ -146,6 +152,22 @@ class RunConfig(StrictModel):
     export: bool = True
 
 
+class ExpectedConfig(StrictModel):
+    """What the source of a recipe reports, as shares of 1; shown beside what is measured."""
+
+    AP: _Share | None = Field(None, description="COCO AP, IoU 0.50:0.95")
+    AP50: _Share | None = Field(None, description="COCO AP at IoU 0.50")
+    mAP07: _Share | None = Field(None, description="VOC07 mAP, 11 points")
+    tolerance: PositiveFloat = Field(description="by how much a run may differ")
+    source: str
+
+    @model_validator(mode="after")
+    def _some_figure(self):
+        if self.AP is None and self.AP50 is None and self.mAP07 is None:
+            raise ValueError("give at least one of `AP`, `AP50` and `mAP07`")
+        return self
+
+
 class Config(StrictModel):
     """A whole training run."""
 
@@ -153,6 +175,7 @@ class Config(StrictModel):
     data: DataConfig
     train: TrainConfig
     run: RunConfig = RunConfig()
+    expected: ExpectedConfig | None = None
 
 
 def load_config(source="quickstart", overrides=()):

@@ -20,7 +20,12 @@ from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
-from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
+from keras_resnet.training.devices import (
+    choose_jit,
+    describe_hardware,
+    set_deterministic,
+    set_precision,
+)
 from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.loop import fit
@@ -67,6 +72,8 @@ def train_detector(config, say=print):
     """
     started = time.monotonic()
     set_precision(config.train.precision)
+    if config.train.deterministic:
+        set_deterministic()
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
@@ -129,6 +136,8 @@ def train_detector(config, say=print):
     drawn = draw_validation(datasets["val"], results, folder, config.run.pictures)
     # The best epoch was chosen on this very split; the last one was not.
     metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
+    if config.expected is not None:
+        metrics["expected"] = config.expected.model_dump(exclude_none=True)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     say(summary_table(metrics))

@@ -66,7 +66,8 @@ def summary_table(metrics):
         metrics: dict as `evaluate` returns it. Figures without ground truth show as a dash.
 
     Returns:
-        The text, without a final newline.
+        The text, without a final newline. The entry `expected`, if there is one, is a dict of
+        figures by name with the keys `tolerance` and `source`, and is compared with them.
 
     Example:
 
@@ -86,6 +87,8 @@ def summary_table(metrics):
         lines.append(f"{left}    {_recall_meaning(recall):<30}{_figure(metrics[recall]):>6}")
     left = f"{'VOC07 mAP, 11 points':<24}{_figure(metrics['mAP07']):>6}"
     lines += [f"{left}    {'VOC mAP, area under curve':<30}{_figure(metrics['mAP_area']):>6}", ""]
+    if metrics.get("expected"):
+        lines += [*_expectations(metrics, **metrics["expected"]), ""]
 
     columns = ("AP", "AP50", "AP07", "AP_area")
     names = [_shorten(row["name"], 28) for row in metrics["per_class"]]
@@ -97,6 +100,16 @@ def summary_table(metrics):
         figures = "".join(f"{_figure(row[column]):>10}" for column in columns)
         lines.append(f"{name:<{width}}{figures}{row['num_objects']:>10}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _expectations(metrics, tolerance, source, **figures):
+    yield f"expected of {source}, within {tolerance:.3f}"
+    for name, value in figures.items():
+        found = metrics[name]
+        difference = round(found - value, 6)
+        within = "within" if abs(difference) <= tolerance else ("above", "below")[difference < 0]
+        verdict = "not measured" if _figure(found) == "-" else within
+        yield f"  {name:<6}{value:.3f}, measured {_figure(found)}: {verdict}"
 
 
 def write_metrics(path, metrics):
