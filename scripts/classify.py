@@ -34,9 +34,9 @@ def main():
         parser.error("--top must be at least 1")
 
     quiet_start()
+    from keras_resnet.classification.multi_crop import class_probabilities, make_views
+    from keras_resnet.classification.source import open_classifier
     from keras_resnet.data.images import decode_image, read_bytes
-    from keras_resnet.training.classifier_source import open_classifier
-    from keras_resnet.training.multi_crop import class_probabilities, make_views
 
     paths = [path for name in arguments.images for path in _files(Path(name))]
     source = open_classifier(arguments.weights, arguments.network, arguments.preprocessing)

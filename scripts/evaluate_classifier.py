@@ -23,8 +23,8 @@ PROTOCOLS = ("one-crop", "ten-crop", "multi-scale")
 def main():
     arguments = _parse()
     quiet_start()
-    from keras_resnet.training.label_order import check_label_order
-    from keras_resnet.training.multi_crop import SCALES, evaluate_views, make_views
+    from keras_resnet.classification.label_order import check_label_order
+    from keras_resnet.classification.multi_crop import SCALES, evaluate_views, make_views
 
     source, dataset = _open(arguments)
     classes = source.model.output_shape[-1]
@@ -113,7 +113,7 @@ def _positive(text):
 
 def _open(arguments):
     """The classifier and the data set; everything that is missing is said at once."""
-    from keras_resnet.training.classifier_source import open_classifier
+    from keras_resnet.classification.source import open_classifier
 
     problems, source, dataset = [], None, None
     try:
@@ -130,9 +130,9 @@ def _open(arguments):
 
 
 def _open_data(arguments, source):
-    from keras_resnet.training.classifier_config import load_classifier_config
-    from keras_resnet.training.classifier_data import open_images
-    from keras_resnet.training.data_source import open_data
+    from keras_resnet.classification.config import load_classifier_config
+    from keras_resnet.classification.data_source import open_data
+    from keras_resnet.classification.feeds import open_images
 
     if arguments.data is not None:
         return open_data(arguments.data, arguments.split, arguments.data_dir)

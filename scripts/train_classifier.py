@@ -27,8 +27,8 @@ def main():
     arguments = parser.parse_args()
 
     quiet_start()
-    from keras_resnet.training.classifier import train_classifier
-    from keras_resnet.training.classifier_config import load_classifier_config
+    from keras_resnet.classification.config import load_classifier_config
+    from keras_resnet.classification.train import train_classifier
     from keras_resnet.training.config import dump_config
 
     config = load_classifier_config(arguments.config, arguments.set)

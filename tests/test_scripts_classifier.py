@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 import keras_resnet
-from keras_resnet.training.classifier_model import load_classifier
+from keras_resnet.classification.model import load_classifier
 from tests.keras_resnet.data.helpers import write_folder
 from tests.keras_resnet.test_torchvision_golden import NAMES
 from tests.rule_weights import rule_state

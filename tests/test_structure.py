@@ -70,11 +70,14 @@ ABOUT_TENSORFLOW = {
     "detection.serving",
     "detection.serving_ops",
 }
-# Training of classifiers, on top of the training code that detection shares.
-CLASSIFIERS = tuple(
-    f"keras_resnet.training.{name}"
-    for name in ("classifier", "data_source", "label_order", "multi_crop")
-)
+# What the parts of keras_resnet may know beside themselves; "" is all that is in none of them.
+PARTS = {
+    "training": set(),
+    "data": set(),
+    "classification": {"", "data", "training"},
+    "experiments": {"", "data", "training", "classification"},
+    "": set(),
+}
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras_cv", "jax", "torch"}
 
 DISTRIBUTION_OF = {"yaml": "pyyaml", "PIL": "pillow"}
@@ -121,11 +124,22 @@ def test_packages_point_one_way(module):
         assert first not in ("scripts", "tests", "_common")
         if module.startswith("keras_resnet"):
             assert first != "detection"
-        if module.startswith("keras_resnet.training") and not module.startswith(CLASSIFIERS):
-            assert first != "keras_resnet" or name.startswith("keras_resnet.training")
-            assert not name.startswith(CLASSIFIERS)
-        if module.startswith("detection"):
-            assert not name.startswith(CLASSIFIERS)
+        if module.startswith("detection") and first == "keras_resnet":
+            assert part_of(name) not in ("classification", "experiments")
+
+
+def part_of(module):
+    """The part of keras_resnet that a module is in."""
+    names = module.split(".")
+    return names[1] if len(names) > 1 and names[1] in PARTS else ""
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("keras_resnet")])
+def test_parts_of_keras_resnet_point_one_way(module):
+    here = part_of(module)
+    for name in own(module):
+        if name.startswith("keras_resnet"):
+            assert part_of(name) in PARTS[here] | {here}, name
 
 
 def test_layers_name_every_module():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.training.classifier_config import load_classifier_config
-from keras_resnet.training.classifier_data import open_images
+from keras_resnet.classification.config import load_classifier_config
+from keras_resnet.classification.feeds import open_images
 
 
 def image_overrides(data, download=False):

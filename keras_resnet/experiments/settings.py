@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.experiments.remedies import REMEDIES
-from keras_resnet.training.classifier_config import load_classifier_config
 from keras_resnet.training.initialization import INITIALIZERS
 
 _RECIPE = {"plain": "plain", "residual": "resnet", "highway": "highway"}

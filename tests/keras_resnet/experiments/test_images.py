@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.experiments.images import describe_images, image_overrides, read_images
-from keras_resnet.training.classifier_config import load_classifier_config
 from tests.keras_resnet.experiments.helpers import write_images
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.experiments.grid import Run, make_grid
 from keras_resnet.experiments.settings import Settings, common_part, config_of, recipe_of
-from keras_resnet.training.classifier_config import load_classifier_config
 
 IMAGES = ["data.root=images.npz", "data.format=npz"]
 

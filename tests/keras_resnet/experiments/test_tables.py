@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.experiments.grid import Run, make_grid
 from keras_resnet.experiments.published import OTHERS, PAPER
 from keras_resnet.experiments.summary import summarize
@@ -16,7 +17,6 @@ from keras_resnet.experiments.tables import (
     remedies_table,
     runs_csv,
 )
-from keras_resnet.training.classifier_config import load_classifier_config
 from tests.keras_resnet.experiments.helpers import record
 
 ERRORS = np.array([0.0671, 0.0643, 0.0658, 0.0679, 0.0654])

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 import keras_resnet
+from keras_resnet.classification.model import load_classifier
 from keras_resnet.preprocessing import preprocess_input_for
-from keras_resnet.training.classifier_model import load_classifier
 from keras_resnet.training.config_yaml import parse
 from keras_resnet.weights import hub
 from keras_resnet.weights.registry import REGISTRY

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet.data.arrays import from_arrays
-from keras_resnet.training.classifier import make_model
-from keras_resnet.training.classifier_config import load_classifier_config
-from keras_resnet.training.classifier_model import (
+from keras_resnet.classification.config import load_classifier_config
+from keras_resnet.classification.model import (
     Normalize,
     build_classifier,
     load_classifier,
     save_classifier,
 )
+from keras_resnet.classification.train import make_model
+from keras_resnet.data.arrays import from_arrays
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 32, 32, 3), "uint8")

@@ -8,8 +8,8 @@ import itertools
 import keras
 import numpy as np
 
+from keras_resnet.classification.evaluation import ClassificationFigures
 from keras_resnet.data.evaluation import centre_crop, rescale, ten_crop
-from keras_resnet.training.classifier_evaluation import ClassificationFigures
 from keras_resnet.training.devices import choose_jit
 
 PROTOCOLS = ("one-crop", "ten-crop", "multi-scale")

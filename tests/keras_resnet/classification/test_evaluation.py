@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 import keras_resnet
-from keras_resnet.data.dataset import ImageDataset
-from keras_resnet.training.classifier_evaluation import ClassificationFigures, evaluate_logits
-from keras_resnet.training.classifier_model import build_classifier, save_classifier
-from keras_resnet.training.label_order import check_label_order, is_imagenet
-from keras_resnet.training.multi_crop import (
+from keras_resnet.classification.evaluation import ClassificationFigures, evaluate_logits
+from keras_resnet.classification.label_order import check_label_order, is_imagenet
+from keras_resnet.classification.model import build_classifier, save_classifier
+from keras_resnet.classification.multi_crop import (
     evaluate_views,
     log_mean_probabilities,
     make_views,
 )
+from keras_resnet.data.dataset import ImageDataset
 
 CLASSES = 7
 SIZES = [(40, 61), (52, 40), (40, 61), (47, 47), (40, 61), (66, 45)]
@@ -265,8 +265,8 @@ import json, sys
 sys.modules["tensorflow"] = None
 import keras, numpy as np
 from keras_resnet.data.dataset import ImageDataset
-from keras_resnet.training.classifier_source import open_classifier
-from keras_resnet.training.multi_crop import evaluate_views, make_views
+from keras_resnet.classification.source import open_classifier
+from keras_resnet.classification.multi_crop import evaluate_views, make_views
 assert keras.backend.backend() == "jax"
 folder = sys.argv[1]
 with np.load(folder + "/images.npz") as arrays:

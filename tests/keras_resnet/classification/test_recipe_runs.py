@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.training.classifier import train_classifier
-from keras_resnet.training.classifier_config import load_classifier_config
-from keras_resnet.training.classifier_model import load_classifier
+from keras_resnet.classification.config import load_classifier_config
+from keras_resnet.classification.model import load_classifier
+from keras_resnet.classification.train import train_classifier
 from keras_resnet.training.results import read_results
 from tests.keras_resnet.data.helpers import write_folder
 from tests.keras_resnet.training.test_recipes import write_npz

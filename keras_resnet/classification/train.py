@@ -8,19 +8,19 @@ import keras
 import numpy as np
 
 import keras_resnet
-from keras_resnet.features import freeze
-from keras_resnet.preprocessing import STYLES
-from keras_resnet.training import strict_json
-from keras_resnet.training.checkpoints import Checkpoints
-from keras_resnet.training.classifier_data import (
+from keras_resnet.classification.evaluation import evaluate_logits
+from keras_resnet.classification.feeds import (
     DeviceFeed,
     PipelineFeed,
     normalization,
     on_device,
     open_images,
 )
-from keras_resnet.training.classifier_evaluation import evaluate_logits
-from keras_resnet.training.classifier_model import build_classifier, save_classifier
+from keras_resnet.classification.model import build_classifier, save_classifier
+from keras_resnet.features import freeze
+from keras_resnet.preprocessing import STYLES
+from keras_resnet.training import strict_json
+from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
 from keras_resnet.training.divergence import NaNStop

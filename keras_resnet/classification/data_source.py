@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from keras_resnet.training.classifier_config import ImagesConfig
-from keras_resnet.training.classifier_data import open_images
+from keras_resnet.classification.config import ImagesConfig
+from keras_resnet.classification.feeds import open_images
 
 
 def images_config(data, split=None, data_dir=None):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.training.classifier_config import load_classifier_config
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.training.config import available_configs
 from keras_resnet.training.recipe import build_recipe_optimizer, build_schedule
 
@@ -195,9 +195,9 @@ ON_JAX = """
 import sys
 sys.modules["tensorflow"] = None
 import keras
-from keras_resnet.training.classifier import train_classifier
-from keras_resnet.training.classifier_config import load_classifier_config
-from keras_resnet.training.classifier_model import load_classifier
+from keras_resnet.classification.train import train_classifier
+from keras_resnet.classification.config import load_classifier_config
+from keras_resnet.classification.model import load_classifier
 assert keras.backend.backend() == "jax"
 root, *names = sys.argv[1:]
 for name in names:
