@@ -151,3 +151,105 @@ def test_stem_reaches_a_published_depth():
     config = ModelConfig(backbone=BackboneConfig(depth=18, **options))
     model = detection.build_model(config, CATEGORIES)
     assert model.roi_heads.strides == (1, 2, 4, 8)
+
+
+@pytest.mark.parametrize(
+    "section, message",
+    [
+        ({"fpn_filters": 64}, "`fpn_filters` has no effect with `architecture: c4`"),
+        ({"roi_heads": {"hidden": [64]}}, "`hidden` has no effect"),
+        ({"roi_heads": {"convolutions": [64]}}, "`convolutions` has no effect"),
+        ({"roi_heads": {"cascade": {}}}, "`cascade` has no effect"),
+        ({"roi_heads": {"canonical_size": 56}}, "`canonical_size` has no effect"),
+        ({"backbone": {"levels": ["C5"]}}, "[C4]; leave them out"),
+        ({"backbone": {"depth": 18, "family": "SEResNet"}}, "there is no SEResNet18"),
+        ({"backbone": {"depth": None, "stage_blocks": [2]}}, "two stages at least"),
+        ({"architecture": "c5"}, "'fpn', 'c4' or 'dc5'"),
+    ],
+)
+def test_options_that_c4_does_not_use_are_refused(section, message):
+    values = {"architecture": "c4", **section}
+    values["backbone"] = {"depth": 50, **section.get("backbone", {})}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ModelConfig.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "heads, message",
+    [
+        ({"pooling": "max", "sampling_ratio": 1}, "`sampling_ratio` has no effect with `pooling"),
+        ({"pooling": "max", "aligned": False}, "`aligned` has no effect"),
+        ({"max_samples": 3}, "`max_samples` has no effect without `sampling_ratio: 0`"),
+        ({"head_norm": "batch"}, "`head_norm` has no effect without `convolutions`"),
+        ({"box_loss": "giou", "beta": 0.5}, "`beta` has no effect with `box_loss: giou`"),
+        ({"soft_nms": {}, "nms_threshold": 0.3}, "`nms_threshold` has no effect"),
+        ({"soft_nms": {"method": "linear", "sigma": 1.0}}, "`sigma` has no effect"),
+        ({"cascade": {}, "positive_iou": 0.6}, "`positive_iou` has no effect with `cascade`"),
+        ({"cascade": {}, "box_weights": [1, 1, 1, 1]}, "`box_weights` has no effect"),
+        ({"cascade": {}, "class_agnostic": False}, "`class_agnostic: true`"),
+        ({"cascade": {"ious": [0.5]}}, "one entry for each stage"),
+    ],
+)
+def test_options_of_heads_without_effect_are_refused(heads, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ModelConfig.model_validate({"backbone": {"depth": 50}, "roi_heads": heads})
+
+
+def test_c4_and_dc5_start_from_their_own_defaults():
+    c4 = ModelConfig(architecture="c4", backbone=BackboneConfig(depth=50))
+    assert c4.backbone.levels == ("C4",)
+    assert c4.rpn.anchor_sizes == ((32, 64, 128, 256, 512),)
+    assert (c4.rpn.pre_nms, c4.rpn.post_nms) == ((12000, 6000), (2000, 1000))
+    assert c4.roi_heads.pool_size == 14
+    dc5 = ModelConfig.model_validate(
+        {"architecture": "dc5", "backbone": {"stage_blocks": [1, 1]}, "rpn": {"pre_nms": [9, 8]}}
+    )
+    assert dc5.backbone.levels == ("C3",) and dc5.rpn.pre_nms == (9, 8)
+    assert dc5.rpn.post_nms == (2000, 1000) and dc5.roi_heads.pool_size == 7
+    for config in (c4, dc5):
+        # What is written to a file says everything and is read back equal.
+        assert ModelConfig.model_validate(config.model_dump(mode="json")) == config
+    assert c4.without_weights() == c4
+
+
+def test_every_option_reaches_its_part():
+    heads = {
+        "convolutions": [32],
+        "head_norm": "group",
+        "hidden": [16],
+        "pooling": "align",
+        "sampling_ratio": 0,
+        "max_samples": 3,
+        "aligned": False,
+        "level_epsilon": 1e-6,
+        "class_agnostic": True,
+        "box_loss": "ciou",
+        "box_loss_weight": 2.0,
+        "soft_nms": {"sigma": 0.3},
+        "min_size": 1.5,
+        "positive_iou": 0.6,
+    }
+    backbone = {"stage_blocks": [1, 1], "levels": ["C2", "C3"], "norm": "sync_batch"}
+    sizes = {"anchor_sizes": [[16], [32], [64]]}
+    model = detection.build_model(
+        ModelConfig.model_validate({"backbone": backbone, "rpn": sizes, "roi_heads": heads}),
+        CATEGORIES,
+    )
+    found = model.roi_heads.get_config()
+    for name, value in (
+        *(("sampling_ratio", 0), ("max_samples", 3), ("aligned", False), ("level_epsilon", 1e-6)),
+        *(("method", "align"), ("size", 7), ("min_level", 2), ("strides", [4, 8])),
+    ):
+        assert found["pooler"][name] == value
+    assert found["box_head"]["config"]["convolutions"] == [32]
+    assert found["box_head"]["config"]["norm"] == "group"
+    assert found["predictor"]["config"]["class_agnostic"] is True
+    loss = {"kind": "ciou", "beta": 0.0, "weight": 2.0}
+    assert found["predictor"]["config"]["box_loss"] == loss
+    assert found["selection"]["soft_nms"] == {"method": "gaussian", "sigma": 0.3}
+    assert found["selection"]["min_size"] == 1.5 and found["sampling"]["positive_iou"] == 0.6
+    cascade = {"ious": [0.4, 0.5], "box_weights": [[1, 1, 1, 1], [2, 2, 2, 2]]}
+    config = {"backbone": backbone, "rpn": sizes, "roi_heads": {"cascade": cascade}}
+    model = detection.build_model(ModelConfig.model_validate(config), CATEGORIES)
+    assert model.roi_heads.ious == (0.4, 0.5) and model.roi_heads.sampling.positive_iou == 0.4
+    assert [p.box_weights for p in model.roi_heads.predictors] == [(1.0,) * 4, (2.0,) * 4]
