@@ -77,6 +77,32 @@ def choose_jit(setting="auto"):
     return True
 
 
+def set_deterministic():
+    """Makes this process compute the same bits from the same numbers, for good.
+
+    TensorFlow adds some gradients in varying order (that of RoIAlign, for one); told not to, a
+    training step of a detector takes about 4 % longer on a CPU. TensorFlow then uses no XLA. JAX
+    needs nothing on a CPU, and a flag in the environment on a GPU.
+
+    Raises:
+        ValueError: JAX on an accelerator without `--xla_gpu_deterministic_ops=true` in `XLA_FLAGS`.
+
+    Example:
+    ```python
+    set_deterministic()
+    ```
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif accelerators() and "xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
+        raise ValueError(
+            "To be deterministic on this device, set XLA_FLAGS=--xla_gpu_deterministic_ops=true in "
+            f"the environment. Received: XLA_FLAGS={os.environ.get('XLA_FLAGS')!r}"
+        )
+
+
 @contextlib.contextmanager
 def data_parallel(devices=1, batch_size=None):
     """Within it, models are built, compiled and trained on several devices of this machine.

@@ -11,8 +11,9 @@ class InputWait:
 
     On JAX whatever feeds `fit` is measured, by the clock around each fetch. TensorFlow fetches
     batches inside its compiled step, so there the clock is part of the input pipeline, which must
-    be a `tf.data.Dataset`; the readings cost a few microseconds a step. Under a TensorFlow strategy
-    of several replicas nothing is measured, because batches are fetched ahead for each.
+    be a `tf.data.Dataset`; the readings cost a few microseconds a step. TensorFlow has no
+    measurement under a strategy of several replicas, for each of which batches are fetched ahead,
+    nor where it has to be deterministic, which forbids clocks.
 
     Example:
     ```python
@@ -48,9 +49,10 @@ class InputWait:
         if keras.backend.backend() != "tensorflow":
             return batches
         import tensorflow as tf
+        from tensorflow.python.framework.config import is_op_determinism_enabled
 
         alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        if not isinstance(batches, tf.data.Dataset) or not alone:
+        if not isinstance(batches, tf.data.Dataset) or not alone or is_op_determinism_enabled():
             return batches
         if self._variable is None:
             with tf.device("CPU:0"):

@@ -46,3 +46,16 @@ def test_hardware_line(monkeypatch):
     assert line.endswith(f"keras {keras.__version__}, 2 x A, 1 x B, float32")
     monkeypatch.setattr(devices, "accelerators", list)
     assert "CPU" in devices.describe_hardware()
+
+
+def test_deterministic_on_jax_with_an_accelerator_needs_a_flag(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(devices, "accelerators", lambda: ["GPU"])
+    monkeypatch.setenv("XLA_FLAGS", "")
+    with pytest.raises(ValueError, match="set XLA_FLAGS=--xla_gpu_deterministic_ops=true"):
+        devices.set_deterministic()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    devices.set_deterministic()
+    monkeypatch.setattr(devices, "accelerators", list)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    devices.set_deterministic()
