@@ -10,8 +10,8 @@ from tests.detection.weights.torch_state import DATA, full_state, share_detected
 
 # What torchvision 0.28's fasterrcnn_resnet50_fpn_v2(num_classes=91, min_size=128, max_size=200,
 # box_score_thresh=0.05, rpn_post_nms_top_n_test=100) makes of the image. It ran on its Python form
-# of RoIAlign, which pools the edge beyond a map's end; as in its C++ form these samples were zeroed.
-# In this way it gives all detections of the other golden file.
+# of RoIAlign with the samples beyond a map's end zeroed, as its C++ form does; so run, it gives all
+# detections of the other golden file.
 GOLDEN = np.load(DATA / "torchvision_fasterrcnn_r50_fpn_v2.npz")
 
 
