@@ -35,11 +35,14 @@ def compute(data):
     """Results by name; every function of the maths takes part."""
     from detection.anchors import AnchorGenerator
     from detection.box_coder import BoxCoder
+    from detection.box_losses import ciou_loss, giou_loss
     from detection.boxes import clip_boxes, intersection_over_area, iou_matrix
     from detection.matching import match, match_boxes
     from detection.nms import nms
     from detection.roi_align import multilevel_roi_align
+    from detection.roi_pool import multilevel_roi_pool
     from detection.sampling import sample
+    from detection.soft_nms import SoftNMS
 
     boxes, gt = data["boxes"], data["gt"]
     coder = BoxCoder((10, 10, 5, 5))
@@ -59,7 +62,16 @@ def compute(data):
         "fused_matched": fused,
         "fused_labels": fused_labels,
         "pooled": multilevel_roi_align(data["maps"], clipped, [4, 8, 16], canonical_size=48),
+        "adaptive": multilevel_roi_align(
+            data["maps"], clipped, [4, 8, 16], 3, 0, canonical_size=48, max_samples=3
+        ),
+        "maxima": multilevel_roi_pool(data["maps"], clipped, [4, 8, 16], 3, canonical_size=48),
+        "giou": giou_loss(boxes, boxes[:, ::-1]),
+        "ciou": ciou_loss(boxes, boxes[:, ::-1]),
     }
+    results["soft"], results["soft_valid"], results["soft_scores"] = SoftNMS("gaussian", 0.5)(
+        boxes, data["scores"], 60, 0.5, 0.1, data["classes"], data["scores"] > 0.05
+    )
     results["sampled"], results["sampled_valid"], _ = sample(labels, 64, 0.25, data["noise"])
     for name, max_output, classes in (
         ("few", 50, None),
@@ -78,11 +90,13 @@ def pooled_loss(maps, boxes):
     from keras import ops
 
     from detection.roi_align import multilevel_roi_align
+    from detection.roi_pool import multilevel_roi_pool
 
     # Boxes that depend on the maps, as proposals do.
     boxes = boxes + maps[0][:, :1, 0, :1]
     pooled = multilevel_roi_align(maps, boxes, [4, 8, 16], canonical_size=48)
-    return ops.sum(pooled**2)
+    maxima = multilevel_roi_pool(maps, boxes, [4, 8, 16], 3, canonical_size=48)
+    return ops.sum(pooled**2) + ops.sum(maxima**2)
 
 
 def main(path):

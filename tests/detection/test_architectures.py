@@ -207,6 +207,25 @@ def test_jax_detects_the_same_and_trains(names, trained, tmp_path):
         assert all(np.isfinite(list(log.values())).all() for log in steps)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow exports")
+@pytest.mark.parametrize(
+    "name",
+    ["c4_paper", *(pytest.param(n, marks=pytest.mark.slow) for n in ARCHITECTURES)],
+)
+def test_the_exported_model_detects_the_same(name, tmp_path):
+    import tensorflow as tf
+
+    model = build(name)
+    images = rectangles(2, size=64)[0]["images"]
+    folder = detection.export_saved_model(model, tmp_path / "model", samples=list(images))
+    serve = tf.saved_model.load(str(folder)).signatures["serve_images"]
+    served = {key: value.numpy() for key, value in serve(images=tf.constant(images)).items()}
+    expected = outputs_of(model)
+    np.testing.assert_array_equal(served["num_detections"], expected["num_detections"])
+    for key, tolerance in (("boxes", 0.01), ("scores", 1e-4), ("classes", 0)):
+        np.testing.assert_allclose(served[key], expected[key], atol=tolerance)
+
+
 def test_nothing_frozen_moves_and_all_else_does():
     model = build("c4_paper")
     names = {v.path.split("/")[-3] for v in model.backbone.trainable_variables}
