@@ -36,13 +36,17 @@ def compute(data):
     from detection.anchors import AnchorGenerator
     from detection.box_coder import BoxCoder
     from detection.box_losses import ciou_loss, giou_loss
+    from detection.box_refinement import refine_boxes
+    from detection.box_voting import box_voting
     from detection.boxes import clip_boxes, intersection_over_area, iou_matrix
     from detection.matching import match, match_boxes
     from detection.nms import nms
     from detection.roi_align import multilevel_roi_align
     from detection.roi_pool import multilevel_roi_pool
     from detection.sampling import sample
+    from detection.scale_maxout import nearest_scales
     from detection.soft_nms import SoftNMS
+    from detection.view_boxes import mirror_boxes, rescale_boxes
 
     boxes, gt = data["boxes"], data["gt"]
     coder = BoxCoder((10, 10, 5, 5))
@@ -71,6 +75,15 @@ def compute(data):
     }
     results["soft"], results["soft_valid"], results["soft_scores"] = SoftNMS("gaussian", 0.5)(
         boxes, data["scores"], 60, 0.5, 0.1, data["classes"], data["scores"] > 0.05
+    )
+    sizes = np.array([[64, 96], [50, 70]], "int32")
+    by_class, scores = boxes[:, :, None] + np.arange(3.0)[:, None], data["scores"][..., None]
+    scores = scores * np.array([1.0, 0.9, 0.8], "float32")
+    results["voted"] = box_voting(gt, data["classes"][:, :6] % 4 - 1, by_class, scores, 0.4)
+    results["scales"] = nearest_scales([boxes, 2 * boxes, 3 * boxes], 40)
+    results["mirrored"] = mirror_boxes(rescale_boxes(boxes, sizes, 2 * sizes), 2 * sizes)
+    results["refined"], _, results["refined_valid"] = refine_boxes(
+        lambda regions: (regions[:, :, None] + 1.5, scores), boxes, scores[..., 0] > 0.2, sizes, 2
     )
     results["sampled"], results["sampled_valid"], _ = sample(labels, 64, 0.25, data["noise"])
     for name, max_output, classes in (
