@@ -7,6 +7,7 @@ import importlib
 _HOME = {
     "AnchorGenerator": "detection.anchors",
     "BoxCoder": "detection.box_coder",
+    "CascadeRoIHeads": "detection.cascade",
     "Detections": "detection.predict",
     "FasterRCNN": "detection.faster_rcnn",
     "FeaturePyramid": "detection.fpn",
