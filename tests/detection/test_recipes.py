@@ -18,10 +18,13 @@ from detection.data import make_batches
 from detection.datasets import open_dataset
 from detection.evaluation import evaluate, summary_table
 from detection.train import preprocessing_of
+from detection.weights.infer import config_of
+from detection.weights.state import State
 from keras_resnet.training.config import available_configs
 from keras_resnet.training.recipe import build_recipe_optimizer, build_schedule
 from keras_resnet.training.variable_keys import variable_keys
 
+DATA = Path(__file__).parents[1] / "data"
 _THIRD = pytest.approx(1 / 9)  # smooth L1 of sigma 3
 _FPN_ANCHORS = ((32,), (64,), (128,), (256,), (512,))
 _SIDES_COCO = (640, 672, 704, 736, 768, 800)
@@ -419,6 +422,38 @@ def test_recipes_on_jax_without_tensorflow(names, folder):
     assert set(losses) == set(names)
     for name in names:
         assert len(losses[name]) == 5 and np.isfinite(list(losses[name].values())).all()
+
+
+@pytest.mark.parametrize(
+    "recipe, source, others",
+    [
+        ("finetune_custom", "fasterrcnn_resnet50_fpn", {}),
+        (
+            "coco_r50_fpn_v2",
+            "fasterrcnn_resnet50_fpn_v2",
+            {  # over several devices, from scratch; the published weights are for fine-tuning
+                "fpn_norm": "batch",
+                "backbone": {"norm": "batch", "norm_epsilon": 1e-5, "freeze": "C2"},
+                "roi_heads": {"head_norm": "batch"},
+            },
+        ),
+    ],
+)
+def test_recipes_of_torchvision_build_torchvisions_detector(recipe, source, others):
+    """The architecture that the names and shapes of its published weights belong to."""
+    names = json.loads((DATA / "torchvision_fasterrcnn_names.json").read_text())[source]
+    arrays = {name: np.broadcast_to(np.float32(0), shape) for name, shape in names.items()}
+    norm = {"norm": "batch", "norm_epsilon": 1e-5} if others else {}
+    state = State(arrays, source, **{"norm": "frozen", "norm_epsilon": 0.0, **norm})
+    published, _ = config_of(state)
+    found, expected = (
+        config.model_dump() for config in (detection.load_config(recipe).model, published)
+    )
+    for key, value in others.items():
+        found[key] = {**found[key], **value} if isinstance(value, dict) else value
+    if others:
+        found["backbone"]["zero_init_residual"] = expected["backbone"]["zero_init_residual"]
+    assert found == expected
 
 
 def test_missing_data_and_weights_are_named():

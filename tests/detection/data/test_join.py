@@ -15,7 +15,7 @@ from tests.detection.data.helpers import some_boxes, voc_object, write_coco, wri
 _BOXES = {"dog": (1, 1, 30, 20), "cat": (11, 6, 50, 40)}
 
 
-def _years(folder, first=("000005", "000007"), second=("2008_000002",)):
+def voc_years(folder, first=("000005", "000007"), second=("2008_000002",)):
     """Two years of VOC, each image with an easy dog and a difficult cat."""
     both = voc_object("dog", _BOXES["dog"]) + voc_object("cat", _BOXES["cat"], difficult=1)
     for year, names in (("VOC2007", first), ("VOC2012", second)):
@@ -30,7 +30,7 @@ def _years(folder, first=("000005", "000007"), second=("2008_000002",)):
 
 
 def test_two_years_of_voc_keep_their_ids(tmp_path):
-    config = DataConfig(**_years(tmp_path))
+    config = DataConfig(**voc_years(tmp_path))
     train = open_dataset(config, "train")
     assert [r.image_id for r in train.records] == ["000005", "000007", "2008_000002"]
     assert train.name == "VOC2007_trainval+VOC2012_trainval"
@@ -43,7 +43,7 @@ def test_two_years_of_voc_keep_their_ids(tmp_path):
 
 
 def test_difficult_objects_can_be_left_out_of_training_only(tmp_path):
-    config = DataConfig(**_years(tmp_path), keep_difficult=False)
+    config = DataConfig(**voc_years(tmp_path), keep_difficult=False)
     for record in open_dataset(config, "train").records:
         np.testing.assert_array_equal(record.boxes, [[0, 0, 30, 20]])
     val = open_dataset(config, "val")
@@ -114,7 +114,7 @@ def test_problems_of_all_parts_are_counted(tmp_path):
 
 
 def test_a_missing_key_is_named_with_its_place(tmp_path):
-    settings = _years(tmp_path)
+    settings = voc_years(tmp_path)
     settings["train"][1].pop("split")
     with pytest.raises(ValueError, match=r"--set data\.train\.1\.split="):
         open_dataset(DataConfig(**settings), "train")
