@@ -55,6 +55,7 @@ LAYERS = (
     ("saving", "evaluate", "export"),
     ("pretrained",),
     ("train",),
+    ("ablation",),
 )
 MODEL = {name for layer in LAYERS[:8] for name in layer} | {"faster_rcnn", "build"}
 # Methods for people, which import what reads files when they are called.

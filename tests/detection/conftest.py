@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -25,6 +26,26 @@ def run_script(name, *arguments, **environment):
         text=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+@pytest.fixture
+def in_process(monkeypatch, capsys):
+    """Runs a script here, without the seconds that TensorFlow's start costs.
+
+    Returns exit code, stdout and stderr.
+    """
+
+    def run(name, *arguments):
+        monkeypatch.syspath_prepend(SCRIPTS)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        code = 0
+        try:
+            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+        except SystemExit as error:
+            code = error.code or 0
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 
@@ -12,26 +11,6 @@ from PIL import Image
 
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.detection.conftest import SCRIPTS, run_script
-
-
-@pytest.fixture
-def in_process(monkeypatch, capsys):
-    """Runs a script here, without the seconds that TensorFlow's start costs.
-
-    Returns exit code, stdout and stderr.
-    """
-
-    def run(name, *arguments):
-        monkeypatch.syspath_prepend(SCRIPTS)
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-        code = 0
-        try:
-            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
-        except SystemExit as error:
-            code = error.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_evaluate(tiny_run, in_process, tmp_path):
