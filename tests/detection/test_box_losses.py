@@ -98,8 +98,10 @@ def test_descent_brings_the_boxes_together(kind):
     assert np.mean(before) < 0.7 and np.min(after) > 0.95
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="differentiates by TensorFlow")
 def test_gradients_at_empty_boxes_are_finite():
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     empty = tf.constant([[0.0, 0, 0, 0], [3, 3, 3, 8]])
     for kind in ("giou", "ciou"):
         deltas = tf.Variable(tf.zeros((2, 4)))
