@@ -1,5 +1,7 @@
 """Box refinement, box voting and global context; with C4 and on JAX see test_architectures.py."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -210,3 +212,13 @@ def test_a_cascade_refines_boxes_itself(switch):
 def test_a_negative_number_of_rounds():
     with pytest.raises(ValueError, match="refinements=-1"):
         RoIHeads(RoIPooler(), ConvFCHead(), BoxPredictor(1), refinements=-1)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel is TensorFlow's")
+def test_a_served_model_has_all_of_it(model, tmp_path):
+    """The export compares itself with `model.detect` and refuses to differ."""
+    images = list(rectangles(2)[0]["images"])
+    folder = detection.export_saved_model(model, tmp_path / "served", samples=images)
+    check = json.loads((folder / "assets" / "detector.json").read_text())["self_check"]
+    assert check["images"] == 2 and check["detections"] > 10
+    assert check["max_box_difference"] < 0.5
