@@ -159,7 +159,7 @@ def _identity(config, datasets):
     """What a run that is continued has in common with its beginning: settings and data."""
     free = {"tensorboard", "jit_compile", "state_every"}
     return {
-        **config.model_dump(mode="json", exclude={"run": True, "train": free}),
+        **config.model_dump(mode="json", exclude={"run": True, "expected": True, "train": free}),
         "class_names": list(datasets["train"].class_names),
         "images": {split: _fingerprint(dataset) for split, dataset in datasets.items()},
     }

@@ -125,7 +125,7 @@ def test_anchor_sizes_must_fit_the_levels():
         ("data.keep_difficult=false", "keep_difficult: not used by data of the format 'shapes'"),
         ("expected.AP=null", "give at least one of `AP`, `AP50` and `mAP07`"),
         ("expected.AP=71.5", "expected.AP: input should be less than or equal to 1"),
-        ("expected.map=0.7", "expected.map: unknown key; did you mean expected.mAP07?"),
+        ("expected.AP05=0.7", "expected.AP05: unknown key; did you mean expected.AP50?"),
         ("model.backbone.levels=[C2, C4]", "consecutive stages"),
         ("model.roi_heads.nms_threshold=7", "nms_threshold: input should be less than or equal"),
         ("model.rpn.positive_fraction=-1", "positive_fraction: input should be greater than"),
