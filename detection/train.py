@@ -22,6 +22,7 @@ from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import (
     choose_jit,
+    data_parallel,
     describe_hardware,
     set_deterministic,
     set_precision,
@@ -76,6 +77,17 @@ def train_detector(config, say=print):
         set_deterministic()
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
+    if config.train.devices != 1 and keras.backend.backend() == "tensorflow":
+        raise ValueError(
+            "A detector trains on several devices with KERAS_BACKEND=jax; TensorFlow's "
+            "MirroredStrategy does not take its batches. "
+            f"Received: train.devices={config.train.devices!r}"
+        )
+    with data_parallel(config.train.devices, config.data.pipeline.batch_size):
+        return _train(config, say, started)
+
+
+def _train(config, say, started):
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
     categories = _categories(datasets)
     for dataset in datasets.values():
@@ -157,7 +169,7 @@ def _run_folder(config, identity):
 
 def _identity(config, datasets):
     """What a run that is continued has in common with its beginning: settings and data."""
-    free = {"tensorboard", "jit_compile", "state_every"}
+    free = {"tensorboard", "jit_compile", "state_every", "devices"}
     return {
         **config.model_dump(mode="json", exclude={"run": True, "expected": True, "train": free}),
         "class_names": list(datasets["train"].class_names),

@@ -85,5 +85,13 @@ def evaluate_logits(model, batches):
     """
     figures = ClassificationFigures()
     for x, labels in numpy_batches(batches):
-        figures.add(model.predict_on_batch(x), labels)
+        figures.add(_predict(model, x, len(labels)), labels)
     return figures.result()
+
+
+def _predict(model, x, count):
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        # Of `predict_on_batch` every TensorFlow replica would get the whole batch.
+        return model.predict(x, batch_size=count, verbose=0)
+    return model.predict_on_batch(x)

@@ -22,7 +22,12 @@ from keras_resnet.preprocessing import STYLES
 from keras_resnet.training import strict_json
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
-from keras_resnet.training.devices import choose_jit, describe_hardware, set_precision
+from keras_resnet.training.devices import (
+    choose_jit,
+    data_parallel,
+    describe_hardware,
+    set_precision,
+)
 from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
@@ -74,6 +79,11 @@ def train_classifier(config, say=print, callbacks=()):
     set_precision(config.train.precision)
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
+    with data_parallel(config.train.devices, config.data.pipeline.batch_size):
+        return _train(config, say, callbacks, started)
+
+
+def _train(config, say, callbacks, started):
     train, val = (open_images(config.data, split) for split in ("train", "val"))
     if train.class_names != val.class_names:
         raise ValueError(
@@ -275,7 +285,7 @@ def _run_folder(config, identity):
 
 def _identity(config, train, val):
     """What a run that is continued has in common with its beginning: settings and data."""
-    free = {"tensorboard", "jit_compile", "state_every"}
+    free = {"tensorboard", "jit_compile", "state_every", "devices"}
     return {
         **config.model_dump(mode="json", exclude={"run": True, "train": free, "published": True}),
         "class_names": list(train.class_names),

@@ -48,6 +48,9 @@ class RecipeConfig(StrictModel):
     accumulate: PositiveInt = Field(1, description="batches whose gradients make one update")
     ema: EMAConfig | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    devices: PositiveInt | Literal["all"] = Field(
+        1, description="of this machine, which share each batch"
+    )
     jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: PositiveInt = 1
     seed: int = Field(0, ge=0, description="of initialisation, order and augmentation")
