@@ -9,8 +9,8 @@ from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.classification.model import load_classifier
 from keras_resnet.classification.train import train_classifier
 from keras_resnet.training.results import read_results
-from tests.keras_resnet.data.helpers import write_folder
 from tests.keras_resnet.classification.test_recipes import write_npz
+from tests.keras_resnet.data.helpers import write_folder
 
 
 class Watch(keras.callbacks.Callback):
