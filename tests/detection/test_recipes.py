@@ -263,6 +263,46 @@ def test_schedules_by_hand():
     ]
 
 
+def test_changes_that_the_recipes_propose_are_valid():
+    config = detection.load_config(
+        "coco_r50_fpn_1x",
+        [
+            "data.format=tfds",
+            "data.name=coco/2017",
+            "data.train={split: train}",
+            "data.val={split: validation}",
+        ],
+    )
+    assert [config.data.parts(s)[0].split for s in ("train", "val")] == ["train", "validation"]
+    parts = "[{split: train+validation}, {name: voc/2012, split: train+validation}]"
+    config = detection.load_config(
+        "voc0712_r50_c4",
+        ["data.format=tfds", "data.root=null", "data.name=voc/2007", f"data.train={parts}"],
+    )
+    assert [part.name for part in config.data.parts("train")] == [None, "voc/2012"]
+    improvements = ["refinements=1", "voting_iou=0.5", "context=true"]
+    scales = "{scales: [200, 400, 600, 800, 1000], merge: features}"
+    config = detection.load_config(
+        "voc07_r101_c4_paper",
+        [f"model.roi_heads.{text}" for text in improvements] + [f"model.test_time={scales}"],
+    )
+    assert config.model.roi_heads.voting_iou == 0.5 and config.model.test_time.scales[-1] == 1000
+    # Eight times fewer images a batch, with all counts in batches.
+    config = detection.load_config(
+        "coco_r50_fpn_1x",
+        [
+            "data.pipeline.batch_size=2",
+            "train.accumulate=8",
+            "train.steps=720000",
+            "train.boundaries=[480000, 640000]",
+            "train.warmup_length=8000",
+        ],
+    )
+    schedule = build_schedule(config.train, 2, steps_per_epoch=59144)
+    rates = [float(schedule(step)) for step in (4000, 8000, 480000, 640000)]
+    np.testing.assert_allclose(rates, [0.01001, 0.02, 0.002, 0.0002], rtol=1e-4)
+
+
 def reduced(name, folder):
     """A recipe with narrow layers, few regions and 64-pixel images, for the sample set."""
     plain = detection.load_config(name).model_dump(mode="json")
