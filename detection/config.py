@@ -125,8 +125,9 @@ class TrainConfig(RecipeConfig):
     )
     start_from: str | None = Field(
         None,
-        description="detector whose weights training starts with: a run folder, a saved model, or "
-        "what else FasterRCNN.from_pretrained takes",
+        description="detector whose weights training starts with, instead of those of "
+        "model.backbone.weights: a run folder, a saved model, or what else "
+        "FasterRCNN.from_pretrained takes",
     )
     seed: int = Field(0, ge=0, description="of initialisation, sampling, order and augmentation")
     deterministic: bool = Field(

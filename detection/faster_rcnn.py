@@ -115,8 +115,8 @@ class FasterRCNN(keras.Model):
         With `class_names` the two output layers start anew for these classes; all other weights
         are those of the source, and the model is ready to be compiled and trained. What the
         source's own recipe freezes is frozen, nothing else: the stem and the first stage of
-        torchvision's detectors (and their norms, where these are frozen norms), and what
-        `backbone.freeze` says for a model of yours.
+        torchvision's detectors, with every norm of the backbone where these are frozen norms, and
+        what `backbone.freeze` and the norms say for a model of yours.
 
         Args:
             source: one of

@@ -127,6 +127,12 @@ class RPNConfig(StrictModel):
     beta: _NotNegative = 0.0
     normalize_by: Literal["fixed", "sampled"] = "fixed"
 
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not 0 < self.negative_iou <= self.positive_iou:
+            raise ValueError("`negative_iou` must be above 0 and at most `positive_iou`")
+        return self
+
 
 class SoftNMSConfig(StrictModel):
     """Duplicates get lower scores instead of being dropped."""

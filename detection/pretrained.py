@@ -1,17 +1,20 @@
 """Detectors with trained weights, for use as they are or for other classes."""
 
 import contextlib
+import os
 
 import keras
+import pydantic
 
 from detection.box_predictor import BoxPredictor
 from detection.build import build_model
 from detection.faster_rcnn import FasterRCNN
 from detection.model_config import ModelConfig
-from detection.saving import load
+from detection.saving import Category, Preprocessing, load
 from detection.weights.coco import ROWS, coco_classes
 from detection.weights.infer import PREPROCESSING, config_of
 from detection.weights.names import assign_state, torchvision_places
+from detection.weights.registry import list_detectors
 from detection.weights.state import is_torchvision, read_state
 from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
@@ -122,10 +125,9 @@ def from_pretrained(
         return origin
     config = _changed(origin.architecture, freeze, backbone, rpn, roi_heads)
     categories = origin.categories if class_names is None else make_categories(class_names)
+    sizes = _resizing({**origin.preprocessing, **(preprocessing or {})})
     with _policy(precision or origin.dtype_policy.name):
-        model = build_model(
-            config, categories, {**origin.preprocessing, **(preprocessing or {})}, seed or 0
-        )
+        model = build_model(config, categories, sizes, seed or 0)
     _copy(origin, model, with_predictors=class_names is None)
     return model
 
@@ -181,7 +183,7 @@ def make_categories(class_names):
             f"Received: class_names={class_names!r}"
         )
     categories = [
-        {"id": number, "name": entry} if isinstance(entry, str) else dict(entry)
+        {"id": number, "name": entry} if isinstance(entry, str) else _category(entry)
         for number, entry in enumerate(class_names, start=1)
     ]
     for key in ("id", "name"):
@@ -194,11 +196,27 @@ def make_categories(class_names):
     return categories
 
 
+def _category(entry):
+    try:
+        return Category.model_validate(entry).model_dump()
+    except pydantic.ValidationError:
+        raise ValueError(
+            'A class is given by its name or as {"id": int, "name": str}. '
+            f"Received: class_names with {entry!r}"
+        ) from None
+
+
 def _origin(source, precision):
     if isinstance(source, FasterRCNN):
         return source
     if is_torchvision(source):
         return load_torchvision(source, precision=precision or "float32")
+    if not os.path.exists(source):
+        raise FileNotFoundError(
+            "`source` must be a run folder, a saved model, a .safetensors file, 'hf://owner/name' "
+            f"or one of {', '.join(row.name for row in list_detectors())}. "
+            f"Received: source={source!r}, which does not exist"
+        )
     return load(source, precision=precision)
 
 
@@ -235,6 +253,20 @@ def _changed(architecture, freeze, *sections):
     if freeze != AS_SOURCE:
         values["backbone"]["freeze"] = freeze
     return ModelConfig.model_validate(values)
+
+
+def _resizing(preprocessing):
+    """How images are resized, refused where a key is unknown or missing."""
+    if not preprocessing:
+        return preprocessing
+    try:
+        return Preprocessing.model_validate(preprocessing).model_dump(exclude_unset=True)
+    except pydantic.ValidationError as error:
+        problems = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
+        raise ValueError(
+            f"`preprocessing` does not say how images are resized: {problems}. "
+            f"Received: {preprocessing}"
+        ) from None
 
 
 def _copy(origin, model, with_predictors):

@@ -19,12 +19,16 @@ FORMAT = "detection.FasterRCNN"
 VERSION = 1
 
 
-class _Category(StrictModel):
+class Category(StrictModel):
+    """A class: its number in the data set, and its name."""
+
     id: int
     name: str
 
 
-class _Preprocessing(StrictModel):
+class Preprocessing(StrictModel):
+    """How images are resized, see `FasterRCNN`."""
+
     min_side: pydantic.PositiveInt
     max_side: pydantic.PositiveInt
     size_divisor: pydantic.PositiveInt
@@ -37,8 +41,8 @@ class _Description(StrictModel):
     format: Literal[FORMAT]
     version: Literal[VERSION]
     architecture: ModelConfig
-    categories: tuple[_Category, ...]
-    preprocessing: _Preprocessing | None
+    categories: tuple[Category, ...]
+    preprocessing: Preprocessing | None
     precision: Literal[POLICIES]
 
 

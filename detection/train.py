@@ -102,8 +102,13 @@ def _train(config, say, started):
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
     identity = _identity(config, datasets)
     folder = _run_folder(config, identity)
+    # A whole detector's weights take the place of the backbone's.
+    whole = config.train.start_from is not None
     model = build_model(
-        config.model, categories, preprocessing_of(pipeline), seed=config.train.seed
+        config.model.without_weights() if whole else config.model,
+        categories,
+        preprocessing_of(pipeline),
+        seed=config.train.seed,
     )
     if config.train.start_from is not None and not config.run.resume:
         load_pretrained(model, config.train.start_from)

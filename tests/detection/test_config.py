@@ -129,6 +129,8 @@ def test_anchor_sizes_must_fit_the_levels():
         ("model.backbone.levels=[C2, C4]", "consecutive stages"),
         ("model.roi_heads.nms_threshold=7", "nms_threshold: input should be less than or equal"),
         ("model.rpn.positive_fraction=-1", "positive_fraction: input should be greater than"),
+        ("model.rpn.positive_iou=0.2", "`negative_iou` must be above 0 and at most `positive_iou`"),
+        ("model.rpn.negative_iou=0", "`negative_iou` must be above 0 and at most `positive_iou`"),
     ],
 )
 def test_values_without_effect_or_sense_are_refused(override, message):

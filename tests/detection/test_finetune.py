@@ -16,6 +16,10 @@ from tests.detection.weights.torch_state import small_state
 _FILTERS, _UNITS = 16, 24
 
 
+class StopHere(Exception):
+    pass
+
+
 @pytest.fixture(scope="module")
 def state():
     """Of a ResNet-18, narrow after it, with the three classes of someone else."""
@@ -78,6 +82,17 @@ def test_only_what_the_recipe_trains_differs_from_the_source(config, state):
     rows = source("roi_heads.box_predictor.cls_score.weight")
     assert np.abs(arrays["predictor/classifier/kernel"] - rows).max() > 0.5 * np.abs(rows).max()
     assert json.loads((folder / "metrics.json").read_text())["AP"] == pytest.approx(metrics["AP"])
+
+
+def test_weights_of_the_backbone_are_not_fetched_for_nothing(config, monkeypatch):
+    monkeypatch.setattr("detection.backbones.load_backbone", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr("detection.train.fit", lambda *_, **__: (_ for _ in ()).throw(StopHere))
+    plain = config.model_dump(mode="json")
+    plain["model"]["backbone"]["weights"] = "imagenet"
+    lines = []
+    with pytest.raises(StopHere):
+        detection.train_detector(Config.model_validate(plain), say=lines.append)
+    assert f"starting with the weights of {config.train.start_from}" in lines
 
 
 def test_another_architecture_than_the_weights_is_refused(config):

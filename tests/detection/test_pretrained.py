@@ -172,7 +172,14 @@ def test_precision_of_the_model(state):
 
 @pytest.mark.parametrize(
     ("class_names", "message"),
-    [([], "at least one name"), ("cat", "must be a list"), (["cat"] * 2, "twice")],
+    [
+        ([], "at least one name"),
+        ("cat", "must be a list"),
+        (["cat"] * 2, "twice"),
+        ([{"name": "cat"}], r"its name or as .*Received: class_names with \{'name': 'cat'\}"),
+        ([{"id": "first", "name": "cat"}], "its name or as"),
+        ([3], "Received: class_names with 3"),
+    ],
 )
 def test_refused_class_names(state, class_names, message):
     with pytest.raises(ValueError, match=message):
@@ -186,6 +193,34 @@ def test_changes_that_do_not_fit_the_weights_are_refused(state):
         FasterRCNN.from_pretrained(state, rpn={"anchor_size": 3})
     with pytest.raises(ValueError, match="`class_names` must name the 3 classes"):
         detection.load_torchvision(state, class_names=["cat"])
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "message"),
+    [
+        ({"min_sid": 600}, "min_sid: Extra inputs are not permitted.*'min_sid': 600"),
+        ({"min_side": 0}, "min_side: Input should be greater than 0"),
+        ({"rounding": "up"}, "rounding: Input should be 'nearest' or 'floor'"),
+    ],
+)
+def test_sizes_that_say_nothing_are_refused(state, preprocessing, message):
+    with pytest.raises(ValueError, match=message):
+        FasterRCNN.from_pretrained(state, preprocessing=preprocessing)
+
+
+def test_a_model_without_sizes_takes_all_of_them():
+    source = small_model()
+    source.preprocessing = {}
+    with pytest.raises(ValueError, match=r"max_side: Field required.*Received: \{'min_side': 96\}"):
+        FasterRCNN.from_pretrained(source, preprocessing={"min_side": 96})
+    sizes = {"min_side": 96, "max_side": 96, "size_divisor": 32}
+    assert FasterRCNN.from_pretrained(source, preprocessing=sizes).preprocessing == sizes
+    assert FasterRCNN.from_pretrained(source, seed=1).preprocessing == {}
+
+
+def test_a_name_that_is_not_known_is_answered_by_those_that_are():
+    with pytest.raises(FileNotFoundError, match=r"fasterrcnn_resnet50_fpn_v2_coco.*resnet50_fpn'"):
+        FasterRCNN.from_pretrained("fasterrcnn_resnet50_fpn")
 
 
 def test_models_without_architecture_are_refused(state):
