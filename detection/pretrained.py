@@ -215,7 +215,7 @@ def _origin(source, precision):
         raise FileNotFoundError(
             "`source` must be a run folder, a saved model, a .safetensors file, 'hf://owner/name' "
             f"or one of {', '.join(row.name for row in list_detectors())}. "
-            f"Received: source={source!r}, which does not exist"
+            f"Received: source={os.fspath(source)!r}, which does not exist"
         )
     return load(source, precision=precision)
 

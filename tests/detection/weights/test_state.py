@@ -110,8 +110,10 @@ def test_files_that_are_not_there(tmp_path):
         read_state(str(tmp_path / "nothing.safetensors"))
     with pytest.raises(ValueError, match="by name"):
         read_state(str(tmp_path / "weights.h5"))
+    with pytest.raises(FileNotFoundError, match=r"nothing'.*does not exist"):
+        detection.FasterRCNN.from_pretrained(str(tmp_path / "nothing"))
     with pytest.raises(ValueError, match="No saved detector"):
-        detection.FasterRCNN.from_pretrained(tmp_path / "nothing")
+        detection.FasterRCNN.from_pretrained(tmp_path)
 
 
 def test_published_weights_are_taken_from_their_place(state, tmp_path, monkeypatch):
