@@ -314,7 +314,7 @@ def run_script(monkeypatch, *arguments):
 
 
 def test_script_says_where_the_export_is(model, exported, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(saving, "load", lambda source, trust: model)
+    monkeypatch.setattr(saving, "load", lambda source, trust, overrides: model)
     monkeypatch.setattr(
         export,
         "_write",

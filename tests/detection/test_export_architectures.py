@@ -42,7 +42,11 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found["boxes"], expected.boxes, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["fpn_convolutions", "c4", "dc5", "dc5_cascade"])
+# The cascade stands on the map of dc5.
+@pytest.mark.parametrize(
+    "name",
+    ["fpn_convolutions", "c4", "dc5_cascade", pytest.param("dc5", marks=pytest.mark.slow)],
+)
 def test_same_detections_everywhere(name, tmp_path):
     import tensorflow as tf
 
