@@ -127,9 +127,11 @@ def multi_view(model, augmentation):
     if not isinstance(getattr(model, "_multi_views", None), _Made):
         model._multi_views = _Made()
     made = model._multi_views.detectors
-    if augmentation not in made:
-        made[augmentation] = MultiViewDetector(model, augmentation)
-    return made[augmentation]
+    # Whoever changes how the model resizes gets other views.
+    key = augmentation, tuple(augmentation.views(model.preprocessing))
+    if key not in made:
+        made[key] = MultiViewDetector(model, augmentation)
+    return made[key]
 
 
 def augmentation_of(model, augment=None):

@@ -253,6 +253,16 @@ def test_the_configuration_says_what_detect_does(images, tmp_path):
     assert not (tmp_path / "served").exists()
 
 
+def test_views_follow_the_sizes_of_the_model():
+    model = SimpleNamespace(preprocessing=dict(PREPROCESSING), roi_heads=None)
+    first = multi_view(model, tta(flip=True))
+    assert [view.min_side for view in first.views] == [64, 64]
+    assert multi_view(model, tta(flip=True)) is first
+    model.preprocessing["min_side"] = 96
+    second = multi_view(model, tta(flip=True))
+    assert [(view.min_side, view.flip) for view in second.views] == [(96, False), (96, True)]
+
+
 def test_a_cascade_merges_boxes_only(images):
     few = {"pre_nms": [30, 30], "post_nms": [20, 20]}
     model = small_model(rpn=few, roi_heads={"cascade": {}, "score_threshold": 0.0})
