@@ -1,6 +1,5 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
-import contextlib
 import hashlib
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from keras_resnet.training.devices import (
     choose_jit,
     data_parallel,
     describe_hardware,
+    precision_kept,
     set_deterministic,
     set_precision,
 )
@@ -33,23 +33,12 @@ from keras_resnet.training.loop import fit
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
-from keras_resnet.training.run import new_run_folder
-from keras_resnet.training.run_state import check_identity
+from keras_resnet.training.run_state import run_folder
 from keras_resnet.training.tensorboard import tensorboard_callback
 
 
-@contextlib.contextmanager
-def _policy_kept():
-    """The precision of a run is none of the models that its process makes afterwards."""
-    policy = keras.config.dtype_policy()
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
 @plain_data_errors()
-@_policy_kept()
+@precision_kept()
 def train_detector(config, say=print):
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 
@@ -101,7 +90,7 @@ def _train(config, say, started):
     if pipeline.seed is None:
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
     identity = _identity(config, datasets)
-    folder = _run_folder(config, identity)
+    folder = run_folder(config.run, identity)
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
     model = build_model(
@@ -161,15 +150,6 @@ def _train(config, say, started):
     exported = _export(config, best, datasets["val"], folder, say)
     _say_where(folder, drawn, exported, metrics, say)
     return folder, metrics
-
-
-def _run_folder(config, identity):
-    """The folder of the run; if it is to be continued, it holds a state of this very run."""
-    if not config.run.resume:
-        return new_run_folder(config.run.project, config.run.name)
-    folder = Path(config.run.project) / config.run.name
-    check_identity(folder / "weights", identity)
-    return folder
 
 
 def _identity(config, datasets):

@@ -1,8 +1,6 @@
 """Trains a classifier from a configuration: data, model, loop, evaluation."""
 
-import contextlib
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,6 +24,7 @@ from keras_resnet.training.devices import (
     choose_jit,
     data_parallel,
     describe_hardware,
+    precision_kept,
     set_precision,
 )
 from keras_resnet.training.divergence import NaNStop
@@ -36,23 +35,12 @@ from keras_resnet.training.plateau import Plateau
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults, read_results
-from keras_resnet.training.run import new_run_folder
-from keras_resnet.training.run_state import check_identity
+from keras_resnet.training.run_state import run_folder
 from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
 from keras_resnet.training.tensorboard import tensorboard_callback
 
 
-@contextlib.contextmanager
-def _policy_kept():
-    """The precision of a run is none of the models that its process makes afterwards."""
-    policy = keras.config.dtype_policy()
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
-@_policy_kept()
+@precision_kept()
 def train_classifier(config, say=print, callbacks=()):
     """Trains and evaluates a classifier; everything goes into a new run folder.
 
@@ -111,7 +99,7 @@ def _train(config, say, callbacks, started):
     steps = config.train.total_steps(batches.steps_per_epoch)
     compile_classifier(config, feed.training_model, len(train.class_names), batches.steps_per_epoch)
     identity = _identity(config, train, val)
-    folder = _run_folder(config, identity)
+    folder = run_folder(config.run, identity)
     if not config.run.resume:
         (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     say(
@@ -272,15 +260,6 @@ def _callbacks(config, model, feed, train, folder, say):
         else:
             callbacks.append(callback)
     return callbacks
-
-
-def _run_folder(config, identity):
-    """The folder of the run; if it is to be continued, it holds a state of this very run."""
-    if not config.run.resume:
-        return new_run_folder(config.run.project, config.run.name)
-    folder = Path(config.run.project) / config.run.name
-    check_identity(folder / "weights", identity)
-    return folder
 
 
 def _identity(config, train, val):

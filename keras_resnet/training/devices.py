@@ -26,6 +26,16 @@ def set_precision(policy):
     keras.config.set_dtype_policy(policy)
 
 
+@contextlib.contextmanager
+def precision_kept():
+    """Within it, `set_precision` holds; afterwards the policy is what it was before."""
+    policy = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 def accelerators():
     """Names of the accelerators the current backend sees.
 

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 from keras_resnet.training.drift import refuse_drift
+from keras_resnet.training.run import new_run_folder
 from keras_resnet.training.training_state import (
     read_extra,
     restore_training_state,
@@ -50,6 +51,26 @@ def check_identity(folder, identity):
         else:
             refuse_drift(extra["identity"], identity, pathlib.Path(folder).parent)
             return
+
+
+def run_folder(run, identity):
+    """The folder of a run: a new one, or that of the run to continue.
+
+    Args:
+        run: configuration with `project`, `name` and `resume`.
+        identity: dict given to `fit`.
+
+    Returns:
+        `pathlib.Path`; with `run.resume` it holds a state of this very run.
+
+    Raises:
+        ValueError: there is nothing to continue, or another run.
+    """
+    if not run.resume:
+        return new_run_folder(run.project, run.name)
+    folder = pathlib.Path(run.project) / run.name
+    check_identity(folder / "weights", identity)
+    return folder
 
 
 def _folders(folder):
