@@ -9,9 +9,9 @@ import numpy as np
 
 from detection.box_heads import ConvFCHead
 from detection.weights.state import BODY
+from keras_resnet.weights.assign import misfits
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
 
-_SHOWN = 30  # lines per kind of problem
 HEAD = ("roi_heads.box_predictor.",)
 
 
@@ -86,20 +86,7 @@ def assign_state(state, places, skip=()):
     """
     arrays = {k: v for k, v in state.arrays.items() if not k.startswith(tuple(skip))}
     places = {k: v for k, v in places.items() if not k.startswith(tuple(skip))}
-    kinds = (
-        [f"missing: {name}" for name in places if name not in arrays],
-        [f"unexpected: {name}" for name in arrays if name not in places],
-        [
-            f"shape of {name}: expected {place.shape}, found {arrays[name].shape}"
-            for name, place in places.items()
-            if name in arrays and arrays[name].shape != place.shape
-        ],
-    )
-    lines = []
-    for kind in kinds:
-        lines += kind[:_SHOWN]
-        if len(kind) > _SHOWN:
-            lines.append(f"… and {len(kind) - _SHOWN} more of these")
+    lines = misfits({name: place.shape for name, place in places.items()}, arrays)
     if lines:
         raise ValueError(
             f"The weights of {state.source} do not fit the detector; nothing was loaded.\n  "

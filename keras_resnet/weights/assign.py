@@ -5,6 +5,36 @@ import numpy as np
 _SHOWN = 30  # lines per kind of problem
 
 
+def misfits(shapes, arrays, problems=()):
+    """What is wrong with arrays that are to fill places of given shapes.
+
+    Args:
+        shapes: dict from name to shape.
+        arrays: dict from name to NumPy array.
+        problems: list of str, what else is known to be wrong; comes first.
+
+    Returns:
+        List of str: names that are missing, unexpected or of another shape; of many of a kind
+        only the first.
+    """
+    kinds = (
+        problems,
+        [f"missing: {name}" for name in shapes if name not in arrays],
+        [f"unexpected: {name}" for name in arrays if name not in shapes],
+        [
+            f"shape of {name}: expected {tuple(shape)}, found {np.shape(arrays[name])}"
+            for name, shape in shapes.items()
+            if name in arrays and tuple(shape) != np.shape(arrays[name])
+        ],
+    )
+    lines = []
+    for kind in kinds:
+        lines += kind[:_SHOWN]
+        if len(kind) > _SHOWN:
+            lines.append(f"… and {len(kind) - _SHOWN} more of these")
+    return lines
+
+
 def assign(variables, arrays, source, problems=()):
     """Assign every array to the variable of its name.
 
@@ -18,21 +48,7 @@ def assign(variables, arrays, source, problems=()):
         ValueError: listing `problems` and every name that is missing, unexpected or of another
             shape. Nothing is assigned then.
     """
-    kinds = (
-        problems,
-        [f"missing: {name}" for name in variables if name not in arrays],
-        [f"unexpected: {name}" for name in arrays if name not in variables],
-        [
-            f"shape of {name}: expected {tuple(variable.shape)}, found {np.shape(arrays[name])}"
-            for name, variable in variables.items()
-            if name in arrays and tuple(variable.shape) != np.shape(arrays[name])
-        ],
-    )
-    lines = []
-    for kind in kinds:
-        lines += kind[:_SHOWN]
-        if len(kind) > _SHOWN:
-            lines.append(f"… and {len(kind) - _SHOWN} more of these")
+    lines = misfits({name: v.shape for name, v in variables.items()}, arrays, problems)
     if lines:
         raise ValueError(
             f"The weights of {source} do not fit the model; nothing was loaded. Build the model "
