@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from detection.evaluation.overlap import overlaps as overlaps_of
 from detection.evaluation.results import check_inputs
 
 
@@ -49,7 +50,7 @@ def confusion_matrix(ground_truth, results, iou_threshold=0.5, score_threshold=0
         truth = objects.get(image_id, [])
         found = sorted(detections.get(image_id, []), key=lambda row: -row["score"])
         ignored = np.array([_is_ignored(row) for row in truth], bool)
-        overlap = _overlaps(found, truth)
+        overlap = overlaps_of(found, truth)
         free = ~ignored
         for row, overlaps in zip(found, overlap):
             predicted = class_of[row["category_id"]]
@@ -67,16 +68,3 @@ def confusion_matrix(ground_truth, results, iou_threshold=0.5, score_threshold=0
 
 def _is_ignored(row):
     return bool(row.get("iscrowd")) or bool(row.get("difficult"))
-
-
-def _overlaps(found, truth):
-    """IoU `[D, N]`; for a crowd the share of the detection that lies inside it."""
-    a = np.array([row["bbox"] for row in found], "float64").reshape(-1, 1, 4)
-    b = np.array([row["bbox"] for row in truth], "float64").reshape(1, -1, 4)
-    crowd = np.array([bool(row.get("iscrowd")) for row in truth], bool)
-    far = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    near = np.maximum(a[..., :2], b[..., :2])
-    intersection = np.prod(np.maximum(far - near, 0.0), axis=-1)
-    area_a, area_b = a[..., 2] * a[..., 3], b[..., 2] * b[..., 3]
-    whole = np.where(crowd, area_a, area_a + area_b - intersection)
-    return np.where(whole > 0, intersection / np.where(whole > 0, whole, 1.0), 0.0)
