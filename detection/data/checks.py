@@ -9,7 +9,7 @@ from detection.data.problems import Problems
 
 # Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
 # clipped like all others, but only what is visibly outside is worth a line in the summary.
-_VISIBLE_OVERSHOOT = 0.5
+VISIBLE_OVERSHOOT = 0.5
 
 
 def check_box(box, height, width):
@@ -35,7 +35,7 @@ def check_box(box, height, width):
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
         return None, "outside"
     overshoot = max(map(abs, (a - b for a, b in zip(clipped, (x1, y1, x2, y2)))))
-    return clipped, "clipped" if overshoot > _VISIBLE_OVERSHOOT else None
+    return clipped, "clipped" if overshoot > VISIBLE_OVERSHOOT else None
 
 
 def read_size(path, byte_range=None):
