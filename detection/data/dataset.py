@@ -47,19 +47,20 @@ class Record:
     byte_range: tuple[int, int] | None = None
 
     def __post_init__(self):
-        self.boxes = np.asarray(self.boxes, "float32").reshape(-1, 4)
+        self.boxes = _array(self.boxes, "float32", (-1, 4))
         count = len(self.boxes)
-        self.classes = np.asarray(self.classes, "int32").reshape(-1)
+        self.classes = _array(self.classes, "int32")
         self.is_crowd = _flags(self.is_crowd, count)
         self.difficult = _flags(self.difficult, count)
         if self.areas is None:
             self.areas = np.prod(self.boxes[:, 2:] - self.boxes[:, :2], axis=-1)
-        self.areas = np.asarray(self.areas, "float32").reshape(-1)
-        for name in ("classes", "is_crowd", "difficult", "areas"):
-            if len(getattr(self, name)) != count:
+        self.areas = _array(self.areas, "float32")
+        rows = (self.classes, self.is_crowd, self.difficult, self.areas)
+        for name, values in zip(("classes", "is_crowd", "difficult", "areas"), rows):
+            if len(values) != count:
                 raise ValueError(
                     f"`{name}` must have one entry for each of the {count} boxes of image "
-                    f"{self.image_id!r}. Received: {name}={getattr(self, name)}"
+                    f"{self.image_id!r}. Received: {name}={values}"
                 )
 
     @property
@@ -204,4 +205,12 @@ class DetectionDataset:
 
 
 def _flags(values, count):
-    return np.zeros(count, bool) if values is None else np.asarray(values, bool).reshape(-1)
+    return np.zeros(count, bool) if values is None else _array(values, bool)
+
+
+def _array(values, dtype, shape=(-1,)):
+    values = np.asarray(values, dtype)
+    # A reshape that changes nothing takes longer than the rest.
+    if values.ndim == len(shape) and values.shape[1:] == shape[1:]:
+        return values
+    return values.reshape(shape)
