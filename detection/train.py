@@ -1,5 +1,6 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
+import contextlib
 import hashlib
 import time
 from pathlib import Path
@@ -29,22 +30,26 @@ from keras_resnet.training.devices import (
 )
 from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.ema import EMA
+from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run_state import run_folder
 from keras_resnet.training.tensorboard import tensorboard_callback
+from keras_resnet.training.verified_folder import write_file
 
 
 @plain_data_errors()
 @precision_kept()
-def train_detector(config, say=print):
+def train_detector(config, say=print, stop_by_signals=False):
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 
     Args:
         config: a `detection.config.Config`.
         say: callable that prints a line; pass `lambda line: None` for silence.
+        stop_by_signals: bool, whether SIGINT and SIGTERM stop training with its state saved, as
+            `keras_resnet.training.loop.fit` describes it.
 
     Returns:
         `(folder, metrics)`: the run folder and the figures of the best weights on
@@ -53,6 +58,8 @@ def train_detector(config, say=print):
     Raises:
         ValueError: the data cannot be used, or the configuration contradicts itself.
         TrainingDiverged: a loss became NaN or infinite.
+        TrainingStopped: a signal stopped it.
+        WriteError: the run folder cannot be written to.
 
     Example:
 
@@ -72,11 +79,14 @@ def train_detector(config, say=print):
             "MirroredStrategy does not take its batches. "
             f"Received: train.devices={config.train.devices!r}"
         )
-    with data_parallel(config.train.devices, config.data.pipeline.batch_size):
-        return _train(config, say, started)
+    with (
+        data_parallel(config.train.devices, config.data.pipeline.batch_size),
+        contextlib.ExitStack() as stack,
+    ):
+        return _train(config, say, stop_by_signals, started, stack)
 
 
-def _train(config, say, started):
+def _train(config, say, stop_by_signals, started, stack):
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
     categories = _categories(datasets)
     for dataset in datasets.values():
@@ -91,6 +101,7 @@ def _train(config, say, started):
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
     identity = _identity(config, datasets)
     folder = run_folder(config.run, identity)
+    stack.enter_context(run_lock(folder))
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
     model = build_model(
@@ -110,7 +121,7 @@ def _train(config, say, started):
         steps_per_execution=config.train.steps_per_execution,
     )
     if not config.run.resume:
-        (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        write_file(folder / "config.yaml", dump_config(config).encode())
         plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
         draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
@@ -130,6 +141,7 @@ def _train(config, say, started):
         resume=config.run.resume,
         identity=identity,
         images_per_step=pipeline.batch_size,
+        stop_by_signals=stop_by_signals,
         say=say,
     )
 

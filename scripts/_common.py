@@ -5,11 +5,25 @@ import sys
 import tempfile
 
 
+TRAINING_CODES = """\
+exit codes:
+  0    done
+  1    diverged: a loss is not finite; the batch is saved in the run folder
+  2    a mistake in the input or the configuration, or files that cannot be read or written
+       (a full disk, a run folder that another process uses)
+  130  stopped by SIGINT (Ctrl-C); the step was finished and the state saved
+  143  stopped by SIGTERM, likewise
+A second signal ends the process at once. Whatever ended a run (SIGKILL and power cuts, too), the
+same command with --set run.resume=true continues it from the last saved state; train.state_every
+says how often that is saved within an epoch.
+"""
+
+
 def run(main, interrupted="Interrupted."):
     """Runs a script's `main()` and turns expected errors into one message.
 
-    Exit codes: 0 done, 1 training diverged, 2 something in the input or the
-    configuration is wrong, 130 interrupted.
+    Exit codes: 0 done, 1 training diverged, 2 something in the input, the configuration or the
+    files is wrong, 130 interrupted; 128 + the signal's number where that stopped training.
     """
     try:
         main()
@@ -24,7 +38,11 @@ def run(main, interrupted="Interrupted."):
         sys.exit(2)
     except RuntimeError as error:
         from keras_resnet.training.divergence import TrainingDiverged
+        from keras_resnet.training.stopping import TrainingStopped
 
+        if isinstance(error, TrainingStopped):
+            print(error, file=sys.stderr)
+            sys.exit(128 + error.signal)
         if not isinstance(error, TrainingDiverged):
             raise
         print(f"error: {error}", file=sys.stderr)

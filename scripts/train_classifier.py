@@ -5,12 +5,14 @@ Example: python scripts/train_classifier.py cifar10_resnet20 --set data.root=cif
 
 import argparse
 
-from _common import quiet_start, run
+from _common import TRAINING_CODES, quiet_start, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=TRAINING_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", help="YAML file, or the name of one in the package (--list)")
     parser.add_argument(
@@ -35,7 +37,8 @@ def main():
     if arguments.dry_run:
         print(dump_config(config), end="")
         return
-    train_classifier(config, say=(lambda line: None) if arguments.quiet else print)
+    say = (lambda line: None) if arguments.quiet else print
+    train_classifier(config, say=say, stop_by_signals=True)
 
 
 class _List(argparse.Action):
@@ -47,4 +50,4 @@ class _List(argparse.Action):
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. Continue with the same command and --set run.resume=true.")
+    run(main, "Interrupted. What was saved can be continued with --set run.resume=true.")

@@ -5,12 +5,14 @@ Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD trai
 
 import argparse
 
-from _common import quiet_start, run
+from _common import TRAINING_CODES, quiet_start, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=TRAINING_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "config",
@@ -38,8 +40,9 @@ def main():
     if arguments.dry_run:
         print(dump_config(config), end="")
         return
-    detection.train_detector(config, say=(lambda line: None) if arguments.quiet else print)
+    say = (lambda line: None) if arguments.quiet else print
+    detection.train_detector(config, say=say, stop_by_signals=True)
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. Checkpoints of finished epochs are in the run folder.")
+    run(main, "Interrupted. What was saved can be continued with --set run.resume=true.")

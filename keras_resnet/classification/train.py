@@ -1,5 +1,6 @@
 """Trains a classifier from a configuration: data, model, loop, evaluation."""
 
+import contextlib
 import time
 
 import keras
@@ -30,6 +31,7 @@ from keras_resnet.training.devices import (
 from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
+from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
 from keras_resnet.training.plateau import Plateau
 from keras_resnet.training.progress import ProgressLogger
@@ -38,16 +40,20 @@ from keras_resnet.training.results import CSVResults, read_results
 from keras_resnet.training.run_state import run_folder
 from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
 from keras_resnet.training.tensorboard import tensorboard_callback
+from keras_resnet.training.verified_folder import write_file
+from keras_resnet.training.write_errors import writing
 
 
 @precision_kept()
-def train_classifier(config, say=print, callbacks=()):
+def train_classifier(config, say=print, callbacks=(), stop_by_signals=False):
     """Trains and evaluates a classifier; everything goes into a new run folder.
 
     Args:
         config: a `ClassifierConfig`.
         say: callable that prints a line; pass `lambda line: None` for silence.
         callbacks: further Keras callbacks.
+        stop_by_signals: bool, whether SIGINT and SIGTERM stop training with its state saved, as
+            `fit` describes it.
 
     Returns:
         `(folder, metrics)`: the run folder and the figures of the last epoch's weights on the
@@ -56,6 +62,8 @@ def train_classifier(config, say=print, callbacks=()):
     Raises:
         ValueError: the data cannot be used, or the configuration contradicts itself.
         TrainingDiverged: the loss became NaN or infinite.
+        TrainingStopped: a signal stopped it.
+        WriteError: the run folder cannot be written to.
 
     Example:
     ```python
@@ -67,11 +75,14 @@ def train_classifier(config, say=print, callbacks=()):
     set_precision(config.train.precision)
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
-    with data_parallel(config.train.devices, config.data.pipeline.batch_size):
-        return _train(config, say, callbacks, started)
+    with (
+        data_parallel(config.train.devices, config.data.pipeline.batch_size),
+        contextlib.ExitStack() as stack,
+    ):
+        return _train(config, say, callbacks, stop_by_signals, started, stack)
 
 
-def _train(config, say, callbacks, started):
+def _train(config, say, callbacks, stop_by_signals, started, stack):
     train, val = (open_images(config.data, split) for split in ("train", "val"))
     if train.class_names != val.class_names:
         raise ValueError(
@@ -100,8 +111,9 @@ def _train(config, say, callbacks, started):
     compile_classifier(config, feed.training_model, len(train.class_names), batches.steps_per_epoch)
     identity = _identity(config, train, val)
     folder = run_folder(config.run, identity)
+    stack.enter_context(run_lock(folder))
     if not config.run.resume:
-        (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        write_file(folder / "config.yaml", dump_config(config).encode())
     say(
         f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
         f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
@@ -124,6 +136,7 @@ def _train(config, say, callbacks, started):
         resume=config.run.resume,
         identity=identity,
         images_per_step=config.data.pipeline.batch_size,
+        stop_by_signals=stop_by_signals,
         say=say,
     )
     metrics = _metrics(config, logs, folder, time.monotonic() - started)
@@ -282,7 +295,8 @@ def _metrics(config, logs, folder, seconds):
     metrics["seconds"] = round(seconds, 1)
     # The loss of an evaluation may overflow where that of training did not.
     metrics = {k: float(v) if np.isfinite(v) else None for k, v in metrics.items()}
-    (folder / "metrics.json").write_bytes(strict_json.dumps(metrics))
+    with writing(folder / "metrics.json"):
+        write_file(folder / "metrics.json", strict_json.dumps(metrics))
     return metrics
 
 

@@ -11,7 +11,6 @@ from keras_resnet.classification.config import ClassifierConfig
 from keras_resnet.classification.train import train_classifier
 from keras_resnet.experiments.grid import Run
 from keras_resnet.experiments.images import describe_images, image_overrides, read_images
-from keras_resnet.experiments.lock import held
 from keras_resnet.experiments.measure import finite, measure_end, measure_start
 from keras_resnet.experiments.records import read_record, write_record, write_whole
 from keras_resnet.experiments.report import write_report
@@ -19,6 +18,7 @@ from keras_resnet.experiments.settings import common_part, config_of
 from keras_resnet.training import strict_json
 from keras_resnet.training.divergence import TrainingDiverged
 from keras_resnet.training.drift import refuse_drift
+from keras_resnet.training.locks import held
 from keras_resnet.training.results import read_results
 from keras_resnet.training.run_state import holds_state
 

@@ -1,22 +1,19 @@
 """Saved models: a folder of JSON, safetensors and hashes that runs no code when loaded."""
 
 import keras
-import ml_dtypes
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from keras_resnet.training import strict_json
-from keras_resnet.training.verified_folder import CorruptedError, read_folder, write_folder
+from keras_resnet.training.verified_folder import CorruptedError, VerifiedFolder, write_folder
+from keras_resnet.untrusted import safetensors_file
+from keras_resnet.untrusted.errors import UntrustedFileError
 
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
-_DTYPES = {
-    "BOOL": np.dtype("bool"),
-    **{f"{kind}{8 * n}": np.dtype(f"{kind.lower()}{n}") for kind in "IU" for n in (1, 2, 4, 8)},
-    **{f"F{8 * n}": np.dtype(f"f{n}") for n in (2, 4, 8)},
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-}
+_MAX_DESCRIPTION_BYTES = 4 * 2**20
+# Files up to this length are hashed to tell a damaged one from a foreign one.
+_MAX_BYTES_TO_EXPLAIN = 2**28
 
 
 def save_artifact(folder, description, variables):
@@ -47,11 +44,18 @@ def save_artifact(folder, description, variables):
     return write_folder(folder, {DESCRIPTION: text, WEIGHTS: pack(variables)})
 
 
-def load_artifact(folder):
-    """Reads an artefact and checks it against its manifest.
+def load_artifact(folder, expected=None, finite=False):
+    """Reads an artefact and checks it against its manifest, and before that against a model.
+
+    What the header of the weights declares is compared first, so that a file that is not for the
+    model takes neither time nor memory.
 
     Args:
         folder: path given to `save_artifact`.
+        expected: function of (description, number of tensors in the file) that returns the
+            variables of the model described: a dict from key to anything with a `shape` and a
+            `dtype`. None for no comparison.
+        finite: bool, refuse weights that are NaN or infinite.
 
     Returns:
         Tuple of the description (dict) and the arrays (dict from key to NumPy array). The caller
@@ -60,6 +64,7 @@ def load_artifact(folder):
     Raises:
         FileNotFoundError: no such folder.
         CorruptedError: a file is missing, cut short or changed.
+        UntrustedFileError: the files are whole, and are not those of such a model.
 
     Example:
     ```python
@@ -68,11 +73,56 @@ def load_artifact(folder):
     assign(variable_keys(model), arrays)
     ```
     """
-    files = read_folder(folder, (DESCRIPTION, WEIGHTS))
-    description = strict_json.loads(files[DESCRIPTION], f"{folder}/{DESCRIPTION}")
+    files = VerifiedFolder(folder)
+    where = f"{folder}/{WEIGHTS}"
+    text = files.read(DESCRIPTION, _MAX_DESCRIPTION_BYTES)
+    description = strict_json.loads(text, f"{folder}/{DESCRIPTION}")
     if not isinstance(description, dict):
         raise CorruptedError(f"{folder}/{DESCRIPTION} does not hold a JSON object.")
-    return description, unpack(files[WEIGHTS], f"{folder}/{WEIGHTS}")
+    with files.open(WEIGHTS) as (stream, size):
+        try:
+            stored, _ = safetensors_file.read_header(stream, size, where)
+            problems = [] if expected is None else _misfits(description, stored, expected)
+            if problems:
+                raise UntrustedFileError(_listed(problems))
+        except UntrustedFileError:
+            if size <= _MAX_BYTES_TO_EXPLAIN:
+                files.verify(WEIGHTS)
+            raise
+    arrays = unpack(files.read(WEIGHTS), where)
+    if finite and (wrong := not_finite(arrays)):
+        raise UntrustedFileError(
+            f"{where} holds weights that are NaN or infinite: {', '.join(wrong[:5])}"
+            f"{' and more' if wrong[5:] else ''}. Train again from an earlier checkpoint."
+        )
+    return description, arrays
+
+
+def not_finite(arrays):
+    """Names of the arrays that hold NaN or infinity.
+
+    Args:
+        arrays: dict from name to NumPy array.
+
+    Returns:
+        List of str.
+    """
+    return [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind not in "iub" and not np.isfinite(array.astype("float32")).all()
+    ]
+
+
+def _misfits(description, stored, expected):
+    shapes = expected(description, len(stored))
+    # The values of integers are compared by `assign`, when they are there.
+    return differences(shapes, stored, _may_fit)
+
+
+def _listed(problems):
+    shown = problems[:20] + ([f"... and {len(problems) - 20} more"] if problems[20:] else [])
+    return "The saved weights do not fit this model:\n" + "\n".join(f"  {p}" for p in shown)
 
 
 def assign(variables, arrays):
@@ -91,20 +141,19 @@ def assign(variables, arrays):
     """
     problems = differences(variables, arrays)
     if problems:
-        shown = problems[:20] + ([f"... and {len(problems) - 20} more"] if problems[20:] else [])
-        raise ValueError(
-            "The saved weights do not fit this model:\n" + "\n".join(f"  {p}" for p in shown)
-        )
+        raise ValueError(_listed(problems))
     for key, variable in variables.items():
         variable.assign(arrays[key].astype(_dtype(variable)))
 
 
-def differences(variables, arrays):
+def differences(variables, arrays, fits=None):
     """What keeps `assign` from filling `variables` with `arrays`.
 
     Args:
         variables: dict from key to `keras.Variable`.
         arrays: dict from key to NumPy array.
+        fits: function of (array, dtype) that tells whether the values can be kept; None for that
+            of `assign`.
 
     Returns:
         List of str, one for each missing, extra or misfitting array.
@@ -119,7 +168,7 @@ def differences(variables, arrays):
             problems.append(
                 f"{key}: shape {tuple(array.shape)} saved, {tuple(variable.shape)} in the model"
             )
-        elif not _fits(array, _dtype(variable)):
+        elif not (fits or _fits)(array, _dtype(variable)):
             problems.append(f"{key}: {array.dtype} saved, {variable.dtype} in the model")
     return problems
 
@@ -152,17 +201,17 @@ def unpack(data, where):
         CorruptedError: not a safetensors file.
     """
     try:
-        # safetensors.numpy.load knows no bfloat16.
-        return {
-            key: np.frombuffer(item["data"], _DTYPES[item["dtype"]]).reshape(item["shape"])
-            for key, item in safetensors.deserialize(data)
-        }
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise CorruptedError(f"{where} is not a safetensors file: {error}") from None
+        return safetensors_file.unpack(data, where)
+    except UntrustedFileError as error:
+        raise CorruptedError(str(error)) from None
 
 
 def _dtype(variable):
-    return keras.ops.convert_to_numpy(variable).dtype
+    return np.dtype(keras.backend.standardize_dtype(variable.dtype))
+
+
+def _may_fit(stored, dtype):
+    return stored.dtype == dtype or (stored.dtype.kind in "iu" and dtype.kind in "iu")
 
 
 def _fits(array, dtype):

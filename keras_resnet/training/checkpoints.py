@@ -2,13 +2,14 @@
 
 import contextlib
 import math
-import os
 import pathlib
 
 import keras
 
 from keras_resnet.training import strict_json
 from keras_resnet.training.divergence import broken_losses
+from keras_resnet.training.verified_folder import write_file
+from keras_resnet.training.write_errors import writing
 
 RECORD = "checkpoints.json"
 
@@ -51,7 +52,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.best_epoch = None
 
     def on_train_begin(self, logs=None):
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
 
     def get_run_state(self):
         """What belongs to the state of a run."""
@@ -75,10 +77,13 @@ class Checkpoints(keras.callbacks.Callback):
         best = value is not None and self._improves(float(value))
         with self.ema.applied() if self.ema is not None else contextlib.nullcontext():
             if best:
-                self.save(self.folder / "best")
+                with writing(self.folder / "best"):
+                    self.save(self.folder / "best")
                 self.best, self.best_epoch = float(value), epoch + 1
-                self._write_record()
-            self.save(self.folder / "last")
+                with writing(self.folder / RECORD):
+                    write_file(self.folder / RECORD, strict_json.dumps(self.get_run_state()))
+            with writing(self.folder / "last"):
+                self.save(self.folder / "last")
 
     def _improves(self, value):
         if not math.isfinite(value):
@@ -86,11 +91,3 @@ class Checkpoints(keras.callbacks.Callback):
         if self.best is None:
             return True
         return value > self.best if self.mode == "max" else value < self.best
-
-    def _write_record(self):
-        new = self.folder / f".{RECORD}.tmp"
-        with new.open("wb") as stream:
-            stream.write(strict_json.dumps(self.get_run_state()))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(new, self.folder / RECORD)

@@ -6,9 +6,11 @@ import pathlib
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.input_wait import InputWait
+from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop_callbacks import Evaluate, Everyone, SaveState
 from keras_resnet.training.run_state import RunState
 from keras_resnet.training.stop_after import StopAfter
+from keras_resnet.training.stopping import stop_on_signals
 from keras_resnet.training.throughput import Throughput
 
 
@@ -25,6 +27,7 @@ def fit(
     resume=False,
     identity=None,
     images_per_step=None,
+    stop_by_signals=False,
     say=print,
 ):
     """Trains a compiled model for a number of steps by `model.fit`, and can go on where it stopped.
@@ -56,6 +59,9 @@ def fit(
         identity: dict that JSON can hold, what the run must have in common with its earlier
             part (configuration, class names, data). None for nothing.
         images_per_step: int, for images per second in the logs; None leaves them out.
+        stop_by_signals: bool, whether SIGINT (Ctrl-C) and SIGTERM end the run after the step it is
+            at, or after the evaluation, with its state saved; the second one ends the process at
+            once. For programs; it does nothing outside of the main thread.
         say: callable that prints a line.
 
     Returns:
@@ -64,6 +70,9 @@ def fit(
     Raises:
         ValueError: there is nothing to continue, or it is a run of another identity; or
             `steps_per_epoch` or `steps` is no multiple of the model's `steps_per_execution`.
+        RunInUse: another process trains in `folder` (a `ValueError`).
+        TrainingStopped: a signal ended the run.
+        WriteError: the disk is full or cannot be written to (an `OSError`).
 
     Example:
     ```python
@@ -72,64 +81,67 @@ def fit(
     ```
     """
     callbacks = list(callbacks)
-    for callback in callbacks:
-        callback.set_model(model)
-    ema = next((c for c in callbacks if isinstance(c, EMA)), None)
-    if ema is not None and ema.save:
+    with run_lock(folder), stop_on_signals(stop_by_signals) as stop:
         for callback in callbacks:
-            if isinstance(callback, Checkpoints):
-                callback.ema = ema
-    state = RunState(pathlib.Path(folder) / "weights", model, callbacks, identity or {}, say)
-    if resume:
-        state.restore()
-        say(f"continuing {folder} after step {state.done} of {steps}")
-    epoch, first_batch = state.epoch, state.batch
-    if state.done >= steps:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-        return state.logs
-    batches = make_batches(epoch, first_batch)
-    per_epoch = batches.steps_per_epoch
-    waiting = InputWait()
-    batches = waiting.measured(batches)
-    waiting_seconds = waiting.seconds if waiting.works else None
-    _check_executions(model, steps, per_epoch)
-    epochs = -(-steps // per_epoch)
-    before = [waiting.callback(), Throughput(images_per_step, waiting_seconds)]
-    if evaluate is not None:
-        averaged = ema if ema is not None and ema.evaluate else None
-        before.insert(0, Evaluate(evaluate, evaluate_every, epochs, averaged))
-    # The state comes last: it is that after all others have done their part of a step or epoch.
-    after = [StopAfter(steps, per_epoch), SaveState(state, per_epoch, state_every)]
-    everyone = Everyone([*before, *callbacks, *after], model, epochs, per_epoch, waiting_seconds)
-
-    def run(batches, first, last, count):
-        model.fit(
-            batches,
-            initial_epoch=first,
-            epochs=last,
-            steps_per_epoch=count,
-            callbacks=everyone,
-            shuffle=False,  # the batches know their order
-            verbose=0,
+            callback.set_model(model)
+        ema = next((c for c in callbacks if isinstance(c, EMA)), None)
+        if ema is not None and ema.save:
+            for callback in callbacks:
+                if isinstance(callback, Checkpoints):
+                    callback.ema = ema
+        state = RunState(pathlib.Path(folder) / "weights", model, callbacks, identity or {}, say)
+        if resume:
+            state.restore()
+            say(f"continuing {folder} after step {state.done} of {steps}")
+        epoch, first_batch = state.epoch, state.batch
+        if state.done >= steps:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+            return state.logs
+        batches = make_batches(epoch, first_batch)
+        per_epoch = batches.steps_per_epoch
+        waiting = InputWait()
+        batches = waiting.measured(batches)
+        waiting_seconds = waiting.seconds if waiting.works else None
+        _check_executions(model, steps, per_epoch)
+        epochs = -(-steps // per_epoch)
+        before = [waiting.callback(), Throughput(images_per_step, waiting_seconds)]
+        if evaluate is not None:
+            averaged = ema if ema is not None and ema.evaluate else None
+            before.insert(0, Evaluate(evaluate, evaluate_every, epochs, averaged))
+        # The state comes last: it is that after all others have done their part of a step or epoch.
+        after = [StopAfter(steps, per_epoch), SaveState(state, steps, per_epoch, state_every, stop)]
+        everyone = Everyone(
+            [*before, *callbacks, *after], model, epochs, per_epoch, waiting_seconds
         )
 
-    model.stop_training = False
-    with waiting.watching(model):
-        if first_batch:
-            # Epochs of a fit have one length, so the rest of this one is a fit of its own.
-            if len(state.metrics) != len(model.metrics_variables):
-                model._symbolic_build(data_batch=next(iter(make_batches(epoch, first_batch))))
-            everyone.begin_within(first_batch, state.metrics)
-            with _not_finalizing(model.optimizer):
-                run(batches, epoch, epoch + 1, per_epoch - first_batch)
-            epoch += 1
-            batches = None if epoch == epochs else waiting.measured(make_batches(epoch, 0))
-        if epoch < epochs and not model.stop_training:
-            run(batches, epoch, epochs, per_epoch)
-        else:
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-    everyone.finish()
-    return state.logs
+        def run(batches, first, last, count):
+            model.fit(
+                batches,
+                initial_epoch=first,
+                epochs=last,
+                steps_per_epoch=count,
+                callbacks=everyone,
+                shuffle=False,  # the batches know their order
+                verbose=0,
+            )
+
+        model.stop_training = False
+        with waiting.watching(model):
+            if first_batch:
+                # Epochs of a fit have one length, so the rest of this one is a fit of its own.
+                if len(state.metrics) != len(model.metrics_variables):
+                    model._symbolic_build(data_batch=next(iter(make_batches(epoch, first_batch))))
+                everyone.begin_within(first_batch, state.metrics)
+                with _not_finalizing(model.optimizer):
+                    run(batches, epoch, epoch + 1, per_epoch - first_batch)
+                epoch += 1
+                batches = None if epoch == epochs else waiting.measured(make_batches(epoch, 0))
+            if epoch < epochs and not model.stop_training:
+                run(batches, epoch, epochs, per_epoch)
+            else:
+                model.optimizer.finalize_variable_values(model.trainable_variables)
+        everyone.finish()
+        return state.logs
 
 
 def _check_executions(model, steps, per_epoch):

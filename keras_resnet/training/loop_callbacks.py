@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_resnet.training.stopping import StopRequest, TrainingStopped
 from keras_resnet.training.variable_keys import variable_keys
 
 
@@ -108,17 +109,27 @@ class Evaluate(keras.callbacks.Callback):
 class SaveState(keras.callbacks.Callback):
     """Writes the state of a run every so many steps and at each epoch's end.
 
+    It ends the run when that is asked for, after a step or, where that is the last of an epoch,
+    after the epoch's evaluation.
+
     Args:
         state: a `RunState`.
+        steps: int, steps of the run.
         steps_per_epoch: int.
         every: int, steps between states within an epoch; None for none.
+        stop: a `StopRequest`, or None.
+
+    Raises:
+        TrainingStopped: `stop` asked for it; the state is on disk.
     """
 
-    def __init__(self, state, steps_per_epoch, every):
+    def __init__(self, state, steps, steps_per_epoch, every, stop=None):
         super().__init__()
         self.state = state
+        self.steps = steps
         self.steps_per_epoch = steps_per_epoch
         self.every = every
+        self.stop = stop or StopRequest()
 
     def on_train_begin(self, logs=None):
         self._saved = self.state.done
@@ -132,14 +143,27 @@ class SaveState(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._batch = batch + 1
         done = self._epoch * self.steps_per_epoch + self._batch
-        # What an epoch's end adds is saved there.
-        if self.every and done - self._saved >= self.every and self._batch < self.steps_per_epoch:
+        if self._batch == self.steps_per_epoch or done >= self.steps:
+            return  # What an epoch's end adds is saved there.
+        stopping = self.stop.signal is not None
+        if stopping or (self.every and done - self._saved >= self.every):
             model = self.model
             self._save(model, done, model.metrics_variables)
+        if stopping:
+            self._end()
 
     def on_epoch_end(self, epoch, logs=None):
         self.state.logs = dict(logs or {})
         self._save(self.model, epoch * self.steps_per_epoch + self._batch)
+        if self.stop.signal is not None:
+            self._end()
+
+    def _end(self):
+        raise TrainingStopped(
+            f"Stopped by {self.stop.name} after step {self.state.done} of {self.steps}, which is "
+            "saved. Continue the run with run.resume=true.",
+            self.stop.signal,
+        )
 
     def _save(self, model, done, metrics=None):
         state = self.state

@@ -1,13 +1,15 @@
 """results.csv: one row an epoch, under names that dashboards parse."""
 
 import csv
-import os
+import io
 import pathlib
 import time
 
 import keras
 
 from keras_resnet.training.learning_rate import LearningRateReader
+from keras_resnet.training.verified_folder import write_file
+from keras_resnet.training.write_errors import writing
 
 
 class CSVResults(keras.callbacks.Callback):
@@ -62,15 +64,13 @@ class CSVResults(keras.callbacks.Callback):
             row[self._column(name)] = f"{float(value):.6g}"
         rows.append(row)
         fields = list(dict.fromkeys(field for row in rows for field in row))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.tmp")
-        with new.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fields, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(new, self.path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fields, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self.path, text.getvalue().encode())
 
     def _column(self, name):
         if name in self.columns:

@@ -12,7 +12,8 @@ from keras_resnet.training.training_state import (
     restore_training_state,
     save_training_state,
 )
-from keras_resnet.training.verified_folder import CorruptedError, holds_folder
+from keras_resnet.training.verified_folder import CorruptedError, holds_folder, sync_folder
+from keras_resnet.training.write_errors import writing
 
 STATE, PREVIOUS, NEXT = "state", "previous", "next"
 
@@ -76,7 +77,9 @@ def run_folder(run, identity):
 def _folders(folder):
     """The states in a folder, the latest first."""
     folder = pathlib.Path(folder)
-    found = [folder / name for name in (NEXT, STATE, PREVIOUS) if holds_folder(folder / name)]
+    states = [folder / name for name in (NEXT, STATE, PREVIOUS)]
+    # One that has lost its manifest is there, and damaged.
+    found = [state for state in states if state.is_dir() or holds_folder(state)]
     if not found:
         raise ValueError(
             f"There is nothing to continue: {folder / STATE} does not exist. Start the run "
@@ -136,12 +139,14 @@ class RunState:
         for name, callback in self._named("run_variables"):
             arrays |= {f"{name}/{key}": v for key, v in callback.run_variables().items()}
         new, state, previous = (self.folder / name for name in (NEXT, STATE, PREVIOUS))
-        save_training_state(new, model, extra, arrays)
-        # Whatever rename is the last one before a crash, two complete states are left.
-        if holds_folder(state):
-            shutil.rmtree(previous, ignore_errors=True)
-            os.rename(state, previous)
-        os.rename(new, state)
+        with writing(state):
+            save_training_state(new, model, extra, arrays)
+            # Whatever rename is the last one before a crash, two complete states are left.
+            if holds_folder(state):
+                shutil.rmtree(previous, ignore_errors=True)
+                os.rename(state, previous)
+            os.rename(new, state)
+            sync_folder(self.folder)
 
     def restore(self):
         """Puts model, optimizer and callbacks into the latest state that is whole.

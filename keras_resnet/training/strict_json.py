@@ -2,7 +2,9 @@
 
 import json
 
-MAX_BYTES = 16 * 2**20
+from keras_resnet.untrusted.json_text import loads
+
+__all__ = ["dumps", "loads"]
 
 
 def dumps(value, where="value"):
@@ -29,46 +31,9 @@ def dumps(value, where="value"):
     return text.encode("utf-8")
 
 
-def loads(data, where="value"):
-    """Reads JSON, refusing what the standard does not have.
-
-    Args:
-        data: bytes.
-        where: how errors name the data, such as a file name.
-
-    Returns:
-        The value.
-
-    Raises:
-        ValueError: not JSON, larger than `MAX_BYTES`, NaN or infinity, repeated keys, nested too
-            deeply.
-    """
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{where} is larger than {MAX_BYTES} bytes.")
-    try:
-        return json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique
-        )
-    except RecursionError:
-        raise ValueError(f"{where} is nested too deeply.") from None
-    except ValueError as error:
-        raise ValueError(f"{where} is not valid JSON: {error}") from None
-
-
 def _lists(value):
     if isinstance(value, dict):
         return {key: _lists(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_lists(item) for item in value]
     return value
-
-
-def _no_constant(name):
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _unique(pairs):
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key appears twice in one object")
-    return found

@@ -10,9 +10,9 @@ import pytest
 from keras_resnet.classification.model import load_classifier
 from keras_resnet.experiments import runner
 from keras_resnet.experiments.grid import Run, make_grid
-from keras_resnet.experiments.lock import held
 from keras_resnet.experiments.runner import plan, reproduce
 from keras_resnet.experiments.settings import Settings
+from keras_resnet.training.locks import held
 from tests.keras_resnet.experiments.helpers import write_images
 
 SETTINGS = Settings(steps=8, batch=16, overrides=("model.options.width=4",))
