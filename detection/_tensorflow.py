@@ -27,15 +27,6 @@ def kernels_available():
     return not control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
-def replica_count():
-    """Replicas of a `tf.distribute` strategy among which a loss is shared; 1 elsewhere."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
 def nms(boxes, scores, iou_threshold, max_output, classes=None):
     """Greedy suppression by the TensorFlow kernel, image by image.
 

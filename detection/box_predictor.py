@@ -6,6 +6,7 @@ from keras import ops
 from detection.box_coder import BoxCoder
 from detection.box_losses import BoxLoss
 from detection.losses import softmax_cross_entropy
+from keras_resnet.replicas import replica_count, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="detection")
@@ -110,7 +111,9 @@ class BoxPredictor(keras.layers.Layer):
         Returns:
             dict with the scalars `classification_loss` and `box_loss`.
         """
-        total = ops.maximum(ops.sum(ops.cast(samples["valid"], "float32")), 1.0)
+        sampled = sum_over_replicas(ops.sum(ops.cast(samples["valid"], "float32")))
+        # Each replica's share: the mean over replicas is then that of the whole batch.
+        total = ops.maximum(sampled, 1.0) / replica_count()
         cross_entropy = softmax_cross_entropy(logits, samples["classes"])
         if not self.class_agnostic:
             own = ops.minimum(samples["classes"], self.num_classes - 1)

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from detection._tensorflow import replica_count
 from detection.pixels import PIXEL_MEAN, PIXEL_STD
+from keras_resnet.replicas import replica_count, uniform_rows
 from keras_resnet.training.devices import choose_jit
 
 LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "classification_loss", "box_loss")
@@ -181,6 +181,9 @@ class FasterRCNN(keras.Model):
         # Variables made during the first step would have TensorFlow trace it twice.
         self.optimizer.build(self.trainable_variables)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: it is built. Keras would average the replicas' batches, bool ones too."""
+
     def call(self, x, training=False):
         first = self.first_stage(x, training)
         if training:
@@ -300,7 +303,7 @@ class FasterRCNN(keras.Model):
         return {**losses, **second}
 
     def _noise(self, batch, count):
-        return keras.random.uniform((batch, count), seed=self.seed_generator, dtype="float32")
+        return uniform_rows(batch, count, self.seed_generator)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return {metric.name: metric.result() for metric in self.metrics}

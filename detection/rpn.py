@@ -11,6 +11,7 @@ from detection.nms import nms
 from detection.sampling import sample
 from detection.targets import box_targets, match_to_ground_truth
 from detection.top_k import padded_top_k
+from keras_resnet.replicas import replica_count, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="detection")
@@ -249,7 +250,9 @@ class RegionProposalNetwork(keras.layers.Layer):
         if self.normalize_by == "fixed":
             total = ops.cast(ops.shape(logits)[0] * self.samples, "float32")
         else:
-            total = ops.maximum(ops.sum(ops.cast(valid, "float32")), 1.0)
+            sampled = sum_over_replicas(ops.sum(ops.cast(valid, "float32")))
+            # Each replica's share: the mean over replicas is then that of the whole batch.
+            total = ops.maximum(sampled, 1.0) / replica_count()
         return {"rpn_objectness_loss": objectness_loss / total, "rpn_box_loss": box_loss / total}
 
     def get_config(self):

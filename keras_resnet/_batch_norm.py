@@ -42,18 +42,6 @@ def fused(inputs, gamma, beta, moving, epsilon, axis):
     return result.y, result.batch_mean, result.batch_variance
 
 
-def sum_over_replicas(x):
-    """Add up a tensor over TensorFlow's replicas; elsewhere the batch is whole already."""
-    if keras.config.backend() != "tensorflow":
-        return x
-    import tensorflow as tf
-
-    replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
-        return x
-    return replica.all_reduce("SUM", x)
-
-
 def plain(inputs, gamma, beta, moving, epsilon, axis, total=lambda x: x):
     """Normalize by the formula, in at least float32.
 

@@ -5,8 +5,9 @@ import functools
 import keras
 
 from keras_resnet._arguments import channel_axis, choose
-from keras_resnet._batch_norm import can_fuse, fused, plain, sum_over_replicas
+from keras_resnet._batch_norm import can_fuse, fused, plain
 from keras_resnet.channel_bias import ChannelBias
+from keras_resnet.replicas import sum_over_replicas
 
 MOMENTUM = 0.9
 EPSILON = 1e-5
