@@ -110,7 +110,7 @@ def not_finite(arrays):
     return [
         name
         for name, array in arrays.items()
-        if array.dtype.kind not in "iub" and not np.isfinite(array.astype("float32")).all()
+        if array.dtype.kind not in "iub" and not np.isfinite(array).all()
     ]
 
 

@@ -214,7 +214,7 @@ def test_every_dtype_goes_through():
 
 def test_safetensors_header_that_lies(saved):
     data = (saved[0] / "weights.safetensors").read_bytes()
-    with pytest.raises(CorruptedError, match="is not a safetensors file"):
+    with pytest.raises(CorruptedError, match="is not a readable safetensors file"):
         unpack(data[:-8], "x")
-    with pytest.raises(CorruptedError, match="is not a safetensors file"):
+    with pytest.raises(CorruptedError, match="is not a readable safetensors file"):
         unpack(b"\xff" * 64, "x")

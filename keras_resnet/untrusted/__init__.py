@@ -1,0 +1,1 @@
+"""Files from strangers: what is checked of them before anything is done with them."""
