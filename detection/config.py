@@ -48,8 +48,8 @@ class ShapesConfig(StrictModel):
 
 _DATA_KEYS = {
     "shapes": {"root", "shapes"},
-    "coco": set(),
-    "voc": {"root", "classes", "keep_difficult"},
+    "coco": {"follow_links"},
+    "voc": {"root", "classes", "keep_difficult", "follow_links"},
     "tfds": {"root", "name", "download", "keep_difficult"},
 }
 _SPLIT_KEYS = {
@@ -74,6 +74,9 @@ class DataConfig(StrictModel):
     train: _Splits = SplitConfig()
     val: _Splits = SplitConfig()
     shapes: ShapesConfig = ShapesConfig()
+    follow_links: bool = Field(
+        False, description="coco, voc: whether links in the image folder may lead out of it"
+    )
     max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
     verify: Literal["decode", "headers", "off"] = Field(
         "headers", description="how images are checked before training"
@@ -83,7 +86,7 @@ class DataConfig(StrictModel):
     @model_validator(mode="after")
     def _nothing_ignored(self):
         given = {name for name in ("root", "name", "classes") if getattr(self, name) is not None}
-        given |= {"download"} if self.download else set()
+        given |= {name for name in ("download", "follow_links") if getattr(self, name)}
         given |= set() if self.keep_difficult else {"keep_difficult"}
         given |= {"shapes"} if self.shapes != ShapesConfig() else set()
         self._refuse_unused(given, _DATA_KEYS)

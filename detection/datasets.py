@@ -3,9 +3,8 @@
 import contextlib
 import re
 
-from detection.data import DataError, join_datasets, load_dataset, verify_images
-
-_BAD = ("missing_image", "undecodable_image", "size_mismatch")
+from detection.data import DataError, join_datasets, load_dataset
+from detection.data.checks import check_image_count, find_bad_images
 
 
 def open_dataset(config, split):
@@ -32,7 +31,12 @@ def open_dataset(config, split):
     # With several parts, the place of each in the list belongs to its key.
     parts = config.parts(split)
     keys = [f"data.{split}" + (f".{i}" if len(parts) > 1 else "") for i in range(len(parts))]
-    return join_datasets(_open(config, split, *pair) for pair in zip(parts, keys))
+    dataset = join_datasets(_open(config, split, *pair) for pair in zip(parts, keys))
+    # All that readers and checks have left out of all parts.
+    check_image_count(dataset.problems, config.max_bad_images, dataset.name)
+    if not len(dataset):
+        raise DataError(f"{dataset.name} has no images.\n{dataset.problems.summary()}")
+    return dataset
 
 
 def _open(config, split, part, key):
@@ -40,17 +44,13 @@ def _open(config, split, part, key):
     dataset = load_dataset(config.format, **options)
     if config.verify == "off":
         return dataset
-    found = verify_images(dataset, decode=config.verify == "decode")
-    found.refuse(
-        f"{dataset.name} has unusable images (allow leaving them out with `data.max_bad_images`)",
-        _BAD,
-        allowed=config.max_bad_images,
-    )
-    bad = {where for kind in _BAD for where, _ in found.of_kind(kind)}
-    if bad:
-        good = [i for i, record in enumerate(dataset.records) if record.where not in bad]
+    found = find_bad_images(dataset, decode=config.verify == "decode")
+    for record, kind, detail in found:
+        dataset.problems.add(kind, record.where, detail)
+    if found:
+        bad = {id(record) for record, _, _ in found}
+        good = [i for i, record in enumerate(dataset.records) if id(record) not in bad]
         dataset = dataset.subset(good)
-        dataset.problems.merge(found)
     return dataset
 
 
@@ -90,6 +90,7 @@ def _coco(config, split, part, key):
         "images_dir": _needed(part.images, f"{key}.images", config),
         "annotations_file": _needed(part.annotations, f"{key}.annotations", config),
         "max_bad_images": config.max_bad_images,
+        "follow_links": config.follow_links,
     }
 
 
@@ -100,6 +101,7 @@ def _voc(config, split, part, key):
         "classes": config.classes,
         "keep_difficult": _keep_difficult(config, split),
         "max_bad_images": config.max_bad_images,
+        "follow_links": config.follow_links,
     }
 
 

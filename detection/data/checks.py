@@ -11,6 +11,16 @@ from detection.data.problems import Problems
 # clipped like all others, but only what is visibly outside is worth a line in the summary.
 VISIBLE_OVERSHOOT = 0.5
 
+# Kinds of problems (see `Problems`) that leave out a whole image.
+UNUSABLE = (
+    "missing_image",
+    "outside_folder",
+    "undecodable_image",
+    "size_mismatch",
+    "missing_annotation",
+    "malformed_annotation",
+)
+
 
 def check_box(box, height, width):
     """Looks at one box and clips it to its image.
@@ -38,6 +48,16 @@ def check_box(box, height, width):
     return clipped, "clipped" if overshoot > VISIBLE_OVERSHOOT else None
 
 
+def is_whole(value):
+    """Tells whether a value of a JSON file is an integer of at most 64 bits."""
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def is_size(height, width):
+    """Tells whether two annotated values can be the sides of an image in pixels."""
+    return type(height) is int and type(width) is int and 0 < height < 2**31 and 0 < width < 2**31
+
+
 def read_size(path, byte_range=None):
     """Returns `(height, width)` of an image file from its header, or `None` if it has none."""
     try:
@@ -45,7 +65,7 @@ def read_size(path, byte_range=None):
             with open(path, "rb") as file:
                 return image_size(file)[0]
         return image_size(read_bytes(path, byte_range))[0]
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, ValueError):
         return None
 
 
@@ -61,8 +81,8 @@ def check_image_count(problems, max_bad_images, place):
         DataError: Listing the first ten and the count.
     """
     problems.refuse(
-        f"{place} has unusable images (allow leaving them out with `max_bad_images`)",
-        ("missing_image", "undecodable_image", "missing_annotation", "malformed_annotation"),
+        f"{place} has unusable images (`max_bad_images` allows leaving some out)",
+        UNUSABLE,
         allowed=max_bad_images,
     )
 
@@ -80,12 +100,24 @@ def verify_images(dataset, decode=False):
         `"size_mismatch"`.
     """
     problems = Problems()
+    for record, kind, detail in find_bad_images(dataset, decode):
+        problems.add(kind, record.where, detail)
+    return problems
+
+
+def find_bad_images(dataset, decode=False):
+    """Finds the images that `verify_images` counts.
+
+    Returns:
+        A list of tuples `(record, kind, detail)`.
+    """
     with concurrent.futures.ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda record: _verify(record, decode), dataset.records))
-    for record, (kind, detail) in zip(dataset.records, found):
-        if kind is not None:
-            problems.add(kind, record.where, f"image id {record.image_id!r}{detail}")
-    return problems
+    return [
+        (record, kind, f"image id {record.image_id!r}{detail}")
+        for record, (kind, detail) in zip(dataset.records, found)
+        if kind is not None
+    ]
 
 
 def _verify(record, decode):
@@ -100,7 +132,7 @@ def _verify(record, decode):
         else:
             with open(record.image_path, "rb") as file:
                 size, turned = image_size(file)
-    except (OSError, SyntaxError, ValueError) as error:  # a DataError is a ValueError
+    except (OSError, ValueError) as error:  # a DataError is a ValueError
         return "undecodable_image", f": {reason(error)}"
     wanted = (record.height, record.width)
     if wanted not in (size, size[::-1] if turned else size):

@@ -5,13 +5,15 @@ import gc
 import json
 import os
 
-from detection.data.checks import check_box, check_image_count, read_size
-from detection.data.coco_columns import split_sound
+from detection.data.checks import check_box, check_image_count, is_size, is_whole, read_size
+from detection.data.coco_columns import MAX_AREA, split_sound
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.printable import printable
 
 
-def load_coco(images_dir, annotations_file, name=None, max_bad_images=0):
+def load_coco(images_dir, annotations_file, name=None, max_bad_images=0, follow_links=False):
     """Reads a data set in COCO's format.
 
     Categories are sorted by their id and numbered from 0; the original ids stay in
@@ -22,7 +24,9 @@ def load_coco(images_dir, annotations_file, name=None, max_bad_images=0):
         images_dir: String or path, the folder that the file names are relative to.
         annotations_file: String or path of the JSON file.
         name: Optional string, the name of the data set. Defaults to the name of the JSON file.
-        max_bad_images: Integer, how many missing images to leave out before refusing.
+        max_bad_images: Integer, how many images that are missing, or named outside the folder,
+            to leave out before refusing.
+        follow_links: Boolean, whether links inside the folder may lead out of it.
 
     Returns:
         A `DetectionDataset`.
@@ -42,7 +46,8 @@ def load_coco(images_dir, annotations_file, name=None, max_bad_images=0):
     ```
     """
     with _collector_paused():
-        return _load(os.fspath(images_dir), os.fspath(annotations_file), name, max_bad_images)
+        images_dir, annotations_file = os.fspath(images_dir), os.fspath(annotations_file)
+        return _load(images_dir, annotations_file, name, max_bad_images, follow_links)
 
 
 @contextlib.contextmanager
@@ -57,7 +62,7 @@ def _collector_paused():
             gc.enable()
 
 
-def _load(images_dir, annotations_file, name, max_bad_images):
+def _load(images_dir, annotations_file, name, max_bad_images, follow_links):
     if not os.path.isdir(images_dir):
         raise FileNotFoundError(
             f"`images_dir` must be an existing folder. Received: images_dir={images_dir}"
@@ -69,11 +74,11 @@ def _load(images_dir, annotations_file, name, max_bad_images):
     problems = Problems()
     sound, others = split_sound(content.pop("annotations"), images, class_of)
     annotations_of = _group(others, images, problems, annotations_file)
-    records = []
+    records, files = [], NamedFiles(images_dir, follow_links)
     for image_id, image in images.items():
-        path = os.path.join(images_dir, image["file_name"])
-        if not os.path.isfile(path):
-            problems.add("missing_image", path, f"image id {image_id!r}")
+        path, kind = files.find(image["file_name"])
+        if kind is not None:
+            problems.add(kind, path, f"image id {image_id!r}")
             continue
         size = _size(image, path, image_id, problems)
         if size is None:
@@ -95,33 +100,37 @@ def _read_json(path):
             f"`annotations_file` must be an existing JSON file. Received: annotations_file={path}"
         )
     try:
-        with open(path, encoding="utf-8") as file:
+        # Some editors put a byte order mark in front.
+        with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also integers of endless length
         raise DataError(f"{path} is not valid JSON: {error}.") from error
     wanted = ("images", "annotations", "categories")
     lists = isinstance(content, dict) and all(isinstance(content.get(k), list) for k in wanted)
     if not lists:
-        found = sorted(content) if isinstance(content, dict) else type(content).__name__
+        found = sorted(content)[:20] if isinstance(content, dict) else type(content).__name__
         raise DataError(
             f"{path} is not in COCO's format: it needs the lists 'images', 'annotations' and "
-            f"'categories'. Found: {found}"
+            f"'categories'. Found: {printable(found)}"
         )
     return content
 
 
 def _categories(entries, path):
-    faults, categories = [], {}
+    faults, categories, names = [], {}, set()
     for position, entry in enumerate(entries):
-        valid = isinstance(entry, dict) and isinstance(entry.get("id"), int)
+        valid = isinstance(entry, dict) and is_whole(entry.get("id"))
         if not valid or not isinstance(entry.get("name"), str):
             faults.append(f"categories[{position}] needs an integer 'id' and a 'name': {entry}")
+        elif not entry["name"].isprintable() or not entry["name"].strip():
+            faults.append(f"categories[{position}] has no printable 'name': {entry['name']!r}")
         elif entry["id"] in categories:
             faults.append(f"categories[{position}] repeats the id {entry['id']}")
-        elif entry["name"] in {category.name for category in categories.values()}:
+        elif entry["name"] in names:
             faults.append(f"categories[{position}] repeats the name {entry['name']!r}")
         else:
             categories[entry["id"]] = Category(entry["id"], entry["name"])
+            names.add(entry["name"])
     if not entries:
         faults.append("the list of categories is empty")
     _refuse(path, faults)
@@ -131,7 +140,7 @@ def _categories(entries, path):
 def _images(entries, path):
     faults, images = [], {}
     for position, entry in enumerate(entries):
-        valid = isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
+        valid = isinstance(entry, dict) and _key(entry, "id") is not None
         if not valid or not isinstance(entry.get("file_name"), str):
             faults.append(f"images[{position}] needs an 'id' and a 'file_name': {entry}")
         elif entry["id"] in images:
@@ -158,7 +167,7 @@ def _group(entries, images, problems, path):
 
 def _size(image, path, image_id, problems):
     height, width = image.get("height"), image.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+    if is_size(height, width):
         return height, width
     problems.add("unknown_size", path, f"image id {image_id!r}")
     size = read_size(path)
@@ -174,11 +183,11 @@ def _record(path, image_id, size, entries, class_of, problems):
         if _key(entry, "category_id") not in class_of:
             problems.add("unknown_category", where, f"category id {entry.get('category_id')!r}")
             continue
-        try:
-            x, y, width, height = map(float, entry["bbox"])
-        except (KeyError, TypeError, ValueError, OverflowError):
+        numbers = _numbers(entry.get("bbox"))
+        if numbers is None:
             problems.add("malformed_box", where, f"bbox {entry.get('bbox')!r}")
             continue
+        x, y, width, height = numbers
         box, kind = check_box((x, y, x + width, y + height), *size)
         if kind is not None:
             problems.add(kind, where, f"bbox {entry['bbox']}, image {size[1]} x {size[0]}")
@@ -186,16 +195,32 @@ def _record(path, image_id, size, entries, class_of, problems):
             continue
         boxes.append(box)
         classes.append(class_of[entry["category_id"]])
-        crowds.append(bool(entry.get("iscrowd", 0)))
-        area = entry.get("area")
-        box_area = (box[2] - box[0]) * (box[3] - box[1])
-        areas.append(area if isinstance(area, int | float) and area > 0 else box_area)
+        crowd = entry.get("iscrowd", 0)
+        if crowd not in (0, 1, None):
+            problems.add("malformed_crowd", where, f"iscrowd {crowd!r}")
+        crowds.append(crowd == 1)
+        areas.append(_area(entry.get("area")) or (box[2] - box[0]) * (box[3] - box[1]))
     return Record(path, image_id, *size, boxes, classes, crowds, None, areas)
+
+
+def _numbers(bbox):
+    """Four floats, or `None`; numbers written as text count."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        return None
+    try:
+        return [float(value) for value in bbox]
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _area(area):
+    """An annotated area as a float, or `None` where it is no number between 0 and `MAX_AREA`."""
+    return float(area) if type(area) in (int, float) and 0 < area < MAX_AREA else None
 
 
 def _key(entry, name):
     value = entry.get(name)
-    return value if isinstance(value, int | str) else None
+    return value if is_whole(value) or isinstance(value, str) else None
 
 
 def _where(place, entry, position):
@@ -205,5 +230,5 @@ def _where(place, entry, position):
 def _refuse(path, faults):
     if faults:
         lines = [f"{path} is not in COCO's format: {len(faults)} faults."]
-        lines += [f"  - {fault}" for fault in faults[:10]]
+        lines += [f"  - {printable(fault)}" for fault in faults[:10]]
         raise DataError("\n".join(lines))

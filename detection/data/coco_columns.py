@@ -5,8 +5,9 @@ import operator
 
 import numpy as np
 
-from detection.data.checks import VISIBLE_OVERSHOOT
+from detection.data.checks import VISIBLE_OVERSHOOT, is_size
 
+MAX_AREA = 1e18  # Square pixels; larger ones are no areas.
 _NO_BOX = (np.nan,) * 4
 
 
@@ -37,19 +38,21 @@ def split_sound(entries, images, class_of):
     sizes = np.array([_size(entry) for entry in images.values()], "float64").reshape(-1, 2)
     clipped, sound = _clip(boxes, sizes[image] if len(sizes) else np.zeros((len(rows), 2)))
     sound &= (image >= 0) & (classes >= 0)
+    crowds = [row.get("iscrowd") for row in rows]
+    if not all(map((0, 1, None).__contains__, crowds)):
+        sound &= [crowd in (0, 1, None) for crowd in crowds]
 
     doubtful = np.zeros(len(images) + 1, bool)  # The last one stands for unknown images.
     doubtful[image[~sound]] = True
     box_areas = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1)
-    crowds = np.fromiter((bool(row.get("iscrowd")) for row in rows), bool, len(rows))
     order = np.argsort(image, kind="stable")
     columns = [
         column[order]
         for column in (
             clipped.astype("float32"),
             classes,
-            crowds,
-            np.where(areas > 0, areas, box_areas).astype("float32"),
+            np.fromiter(map(bool, crowds), bool, len(rows)),
+            np.where((areas > 0) & (areas < MAX_AREA), areas, box_areas).astype("float32"),
         )
     ]
     ends = np.searchsorted(image[order], np.arange(len(images) + 1)).tolist()
@@ -101,9 +104,7 @@ def _lookup(rows, name, table):
 def _size(image):
     """(height, width), or zeros, in which no box lies."""
     height, width = image.get("height"), image.get("width")
-    if type(height) is int and type(width) is int and height > 0 and width > 0:
-        return height, width
-    return 0, 0
+    return (height, width) if is_size(height, width) else (0, 0)
 
 
 def _clip(boxes, sizes):

@@ -5,7 +5,7 @@ import os
 from detection.data.checks import check_box
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
-from detection.data.images import image_size, reason
+from detection.data.images import image_size
 from detection.data.problems import DataError, Problems
 from keras_resnet.data.record_files import RecordFiles, open_builder
 
@@ -62,8 +62,8 @@ def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, m
         image_id = _image_id(example, key)
         try:
             size, turned = image_size(example["image"])
-        except (OSError, SyntaxError, ValueError) as error:
-            problems.add("undecodable_image", path, f"image id {image_id!r}: {reason(error)}")
+        except ValueError as error:
+            problems.add("undecodable_image", path, f"image id {image_id!r}: {error}")
             continue
         # TFDS and those who annotated its sets see the pixels as stored.
         size = size[::-1] if turned else size

@@ -7,9 +7,11 @@ import os
 import defusedxml.ElementTree as ElementTree
 from defusedxml import DefusedXmlException
 
-from detection.data.checks import check_box, check_image_count, read_size
+from detection.data.checks import check_box, check_image_count, is_size, read_size
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.printable import printable
 
 VOC_CLASSES = (
     "aeroplane",
@@ -34,10 +36,19 @@ VOC_CLASSES = (
     "tvmonitor",
 )
 
+_MAX_XML = 2**26  # Bytes; a file describes one image.
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".bmp", ".webp")
 
 
-def load_voc(root, split, classes=None, keep_difficult=True, name=None, max_bad_images=0):
+def load_voc(
+    root,
+    split,
+    classes=None,
+    keep_difficult=True,
+    name=None,
+    max_bad_images=0,
+    follow_links=False,
+):
     """Reads a data set in the layout of Pascal VOC.
 
     `root` holds `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/<split>.txt`. The corners
@@ -56,6 +67,7 @@ def load_voc(root, split, classes=None, keep_difficult=True, name=None, max_bad_
         name: Optional string, the name of the data set.
         max_bad_images: Integer, how many images whose file or annotation is missing or malformed
             to leave out before refusing.
+        follow_links: Boolean, whether links inside the folders may lead out of them.
 
     Returns:
         A `DetectionDataset`. Category ids count from 1.
@@ -80,13 +92,20 @@ def load_voc(root, split, classes=None, keep_difficult=True, name=None, max_bad_
         classes = _find_classes(root)
     class_of = {class_name: index for index, class_name in enumerate(classes)}
     problems, records = Problems(), []
+    images, annotations = (
+        NamedFiles(os.path.join(root, folder), follow_links)
+        for folder in ("JPEGImages", "Annotations")
+    )
     for image_name in names:
-        path = _find_image(root, image_name)
-        if path is None:
-            folder = os.path.join(root, "JPEGImages", image_name)
-            problems.add("missing_image", f"{folder}.jpg", f"image id {image_name!r}")
+        path, kind = _find_image(images, image_name)
+        if kind is not None:
+            problems.add(kind, path, f"image id {image_name!r}")
             continue
-        xml_path = os.path.join(root, "Annotations", f"{image_name}.xml")
+        xml_path, kind = annotations.find(f"{image_name}.xml")
+        if kind is not None:
+            kind = "missing_annotation" if kind == "missing_image" else kind
+            problems.add(kind, xml_path, f"image id {image_name!r}")
+            continue
         tree = _read_xml(xml_path, image_name, problems)
         if tree is None:
             continue
@@ -115,14 +134,19 @@ def _read_split(root, split):
             f"The split file {path} does not exist; splits here: {splits}. "
             f"Received: split={split!r}"
         )
-    with open(path, encoding="utf-8") as file:
-        # The files of single classes ("dog_train.txt") have a second column of -1, 0, 1.
-        names = [line.split()[0] for line in file if line.strip()]
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            # The files of single classes ("dog_train.txt") have a second column of -1, 0, 1.
+            names = [line.split()[0] for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"The split file {path} is no UTF-8 text: {error}.") from error
     if not names:
         raise DataError(f"The split file {path} names no image.")
     repeated = [image_name for image_name, n in collections.Counter(names).items() if n > 1]
     if repeated:
-        raise DataError(f"The split file {path} names images more than once: {repeated[:10]}")
+        raise DataError(
+            f"The split file {path} names images more than once: {printable(repeated[:10])}"
+        )
     return names
 
 
@@ -131,16 +155,25 @@ def _find_classes(root):
     for path in glob.glob(os.path.join(glob.escape(root), "Annotations", "*.xml")):
         tree = _read_xml(path, "", Problems())
         if tree is not None:
-            found |= {(entry.findtext("name") or "").strip() for entry in tree.iter("object")}
+            found |= {_class_name(entry) for entry in tree.iter("object")}
     found.discard("")
     if not found:
         raise DataError(f"No object with a name in {os.path.join(root, 'Annotations')}/*.xml.")
     return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
 
 
-def _find_image(root, image_name):
-    stem = os.path.join(root, "JPEGImages", image_name)
-    return next((stem + end for end in _EXTENSIONS if os.path.isfile(stem + end)), None)
+def _class_name(entry):
+    """The class of an object; line breaks within count as spaces."""
+    return " ".join((entry.findtext("name") or "").split())
+
+
+def _find_image(images, image_name):
+    """The path of an image and what is wrong with it, as `NamedFiles.find` returns them."""
+    for ending in _EXTENSIONS:
+        path, kind = images.find(image_name + ending)
+        if kind is None:
+            return path, None
+    return images.find(image_name + _EXTENSIONS[0])
 
 
 def _read_xml(path, image_name, problems):
@@ -148,8 +181,11 @@ def _read_xml(path, image_name, problems):
         problems.add("missing_annotation", path, f"image id {image_name!r}")
         return None
     try:
+        if os.path.getsize(path) > _MAX_XML:
+            raise ValueError(f"it is larger than {_MAX_XML:,} bytes")
         return ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+    # A LookupError is an unknown encoding.
+    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError, OSError) as error:
         problems.add("malformed_annotation", path, f"image id {image_name!r}: {error}")
         return None
 
@@ -159,7 +195,7 @@ def _size(tree, path, image_name, problems):
         size = (int(tree.findtext("size/height")), int(tree.findtext("size/width")))
     except (TypeError, ValueError):
         size = (0, 0)
-    if min(size) > 0:
+    if is_size(*size):
         return size
     problems.add("unknown_size", path, f"image id {image_name!r}")
     size = read_size(path)
@@ -172,7 +208,7 @@ def _objects(tree, path, size, class_of, keep_difficult, problems):
     boxes, classes, crowds, flags = [], [], [], []
     for position, entry in enumerate(tree.findall("object")):
         where = f"{path}, object {position}"
-        class_name = (entry.findtext("name") or "").strip()
+        class_name = _class_name(entry)
         if class_name not in class_of:
             problems.add("unknown_category", where, f"name {class_name!r}")
             continue

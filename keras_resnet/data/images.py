@@ -1,12 +1,19 @@
 """Reading images: bytes from a file or from inside one, and decoding."""
 
 import io
+import os
+import stat
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_resnet.data.errors import DataError
 
+# What is decoded, whatever the ending of the file says. Pillow knows more formats, among them EPS,
+# for which it starts Ghostscript, an interpreter of programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF")
+MAX_PIXELS = 178_956_970  # Half a GiB as RGB; where Pillow suspects a decompression bomb.
+MAX_BYTES = 2**29  # Of an encoded image.
 _ORIENTATION = 0x0112  # The EXIF tag.
 
 
@@ -21,6 +28,12 @@ def read_bytes(path, byte_range=None):
         DataError: If the file cannot be read, naming it.
     """
     try:
+        found = os.stat(path)
+        # A pipe would never end.
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"The image file {path} is no regular file.")
+        if (found.st_size if byte_range is None else byte_range[1]) > MAX_BYTES:
+            raise DataError(f"The image file {path} is larger than {MAX_BYTES:,} bytes.")
         with open(path, "rb") as file:
             if byte_range is None:
                 return file.read()
@@ -37,7 +50,7 @@ def decode_image(data, where="image", size=None):
     it decides: an image that has that size only as stored is not turned.
 
     Args:
-        data: Bytes of a file of any format that Pillow reads.
+        data: Bytes of a file in one of `FORMATS`; of animations the first frame is taken.
         where: String that names the image in messages.
         size: Optional tuple `(height, width)` that the annotation gives.
 
@@ -45,10 +58,11 @@ def decode_image(data, where="image", size=None):
         uint8 array `(H, W, 3)`.
 
     Raises:
-        DataError: If the image does not decode or has another size.
+        DataError: If the image does not decode, has more than `MAX_PIXELS` pixels or another
+            size.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = _open(io.BytesIO(data))
         stored = image.size
         if image.getexif().get(_ORIENTATION, 1) != 1:
             turned = ImageOps.exif_transpose(image)
@@ -56,7 +70,7 @@ def decode_image(data, where="image", size=None):
             image = image if wanted == stored != turned.size else turned
         image = image if image.mode == "RGB" else to_rgb(image)
         pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises of many kinds on damaged files.
         raise DataError(f"The image {where} does not decode: {reason(error)}.") from error
     if size is not None and pixels.shape[:2] != tuple(size):
         raise DataError(
@@ -66,11 +80,20 @@ def decode_image(data, where="image", size=None):
     return pixels
 
 
+def _open(file):
+    """Reads the header and refuses what would be too large decoded."""
+    image = Image.open(file, formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    return image
+
+
 def reason(error):
     """What an error of Pillow says, without the address of a buffer in memory."""
     if isinstance(error, UnidentifiedImageError):
-        return "it is in no image format that Pillow knows"
-    return str(error)
+        return f"it is in no image format that is read ({', '.join(FORMATS)})"
+    return str(error) or type(error).__name__
 
 
 def to_rgb(image):
@@ -92,8 +115,15 @@ def image_size(data):
 
     Returns:
         A tuple `((height, width), turned)`.
+
+    Raises:
+        ValueError: If it is no image, or one of more than `MAX_PIXELS` pixels; the message gives
+            the reason only.
     """
-    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    try:
+        with _open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception as error:  # Pillow raises of many kinds on damaged files.
+        raise ValueError(reason(error)) from error
     return ((width, height) if turned else (height, width)), turned

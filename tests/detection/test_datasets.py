@@ -103,14 +103,15 @@ def test_unusable_images_are_refused_or_left_out_and_counted(tmp_path):
     with pytest.raises(DataError) as caught:
         open_dataset(configured(folder), "train")
     assert str(paths[0]) in str(caught.value) and "101" in str(caught.value)
+    # What the reader finds missing and what the check finds count together.
     with pytest.raises(DataError) as caught:
-        open_dataset(configured(folder, max_bad_images=1), "train")
-    assert "2 found, 1 allowed" in str(caught.value)
+        open_dataset(configured(folder, max_bad_images=2), "train")
+    assert "3 found, 2 allowed" in str(caught.value)
     for path, image_id in zip(paths[1:], (102, 103)):
         assert f"{path}: image id {image_id}" in str(caught.value)
     assert "50 x 60 in the file, 96 x 96 annotated" in str(caught.value)
 
-    dataset = open_dataset(configured(folder, max_bad_images=2), "train")
+    dataset = open_dataset(configured(folder, max_bad_images=3), "train")
     assert [record.image_id for record in dataset.records] == [104, 105]
     summary = dataset.summary()
     assert all(str(path) in summary for path in paths)
