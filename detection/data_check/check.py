@@ -1,0 +1,221 @@
+"""Looks through a data set before it is trained on."""
+
+import collections.abc
+import dataclasses
+
+from detection.data_check import suspicious
+from detection.data_check.advice import give_advice
+from detection.data_check.better_anchors import better_anchors
+from detection.data_check.coverage import anchor_coverage, boxes_in_batches
+from detection.data_check.kinds import KINDS, LEVELS, kind_of
+from detection.data_check.report_text import full_text, short_text
+from detection.data_check.statistics import split_statistics
+from detection.data_check.table import BoxTable
+from detection.datasets import open_dataset
+
+_ANY_NUMBER = 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """All places where the same is wrong.
+
+    Args:
+        kind: String, a name in `detection.data_check.kinds.KINDS`, e.g. `"duplicate_box"`.
+        findings: Tuple of `Finding`, each with `split`, `where` and `detail`.
+    """
+
+    kind: str
+    findings: tuple
+
+    @property
+    def level(self):
+        """`"error"`, `"warning"` or `"note"`."""
+        return kind_of(self.kind).level
+
+    @property
+    def title(self):
+        """What there is some number of, e.g. `"images that do not decode, left out"`."""
+        return kind_of(self.kind).title
+
+    @property
+    def advice(self):
+        """What to do."""
+        return kind_of(self.kind).advice
+
+    def to_dict(self, max_places=100):
+        """The problem as plain data, with its first places."""
+        by_split = {}
+        for finding in self.findings:
+            by_split[finding.split] = by_split.get(finding.split, 0) + 1
+        return {
+            "kind": self.kind,
+            "level": self.level,
+            "title": self.title,
+            "advice": self.advice,
+            "count": len(self.findings),
+            "by_split": by_split,
+            "places": [
+                {"split": f.split, "where": f.where, "detail": f.detail}
+                for f in self.findings[:max_places]
+            ],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCheck:
+    """What `check_data` found.
+
+    Attributes:
+        datasets: Dict from split to `DetectionDataset`.
+        statistics: Dict from split to what `split_statistics` returned.
+        coverage: Dict from split to what `anchor_coverage` returned; empty without configuration.
+        problems: Tuple of `Problem`, the serious ones first.
+        advice: Tuple of `Advice`.
+        config: The `detection.config.Config` or `None`.
+    """
+
+    datasets: dict
+    statistics: dict
+    coverage: dict
+    problems: tuple
+    advice: tuple
+    config: object = None
+
+    def defects(self, allow=()):
+        """The problems that are errors or warnings.
+
+        Args:
+            allow: Kinds to leave out.
+
+        Raises:
+            ValueError: If a kind is not known.
+        """
+        known = {*KINDS, *(problem.kind for problem in self.problems)}
+        unknown = sorted(set(allow) - known)
+        if unknown:
+            raise ValueError(
+                f"There are no problems of the kind {', '.join(unknown)}. Kinds: "
+                f"{', '.join(sorted(known))}"
+            )
+        return [p for p in self.problems if p.level != "note" and p.kind not in allow]
+
+    def summary(self):
+        """A few lines to print before training: counts, problems, and what to change."""
+        return short_text(self)
+
+    def text(self, style=None):
+        """The whole report as text of 80 columns.
+
+        Args:
+            style: Optional `detection.data_check.report_text.Style`; by default plain ASCII.
+        """
+        return full_text(self, style)
+
+    def to_dict(self, max_places=100):
+        """Everything as plain data, ready for `json.dump`.
+
+        Args:
+            max_places: Integer, how many places of each problem to name; counts are complete.
+        """
+        return {
+            "splits": self.statistics,
+            "anchors": self.coverage,
+            "problems": [problem.to_dict(max_places) for problem in self.problems],
+            "advice": [dataclasses.asdict(advice) for advice in self.advice],
+            "config": None if self.config is None else self.config.model_dump(mode="json"),
+        }
+
+
+def check_data(source, config=None, decode=True):
+    """Looks through training and validation data, and how a configuration fits them.
+
+    Unusable images and boxes never stop the check: they are among the problems. Nothing is
+    written, and no network is built.
+
+    Args:
+        source: A `detection.config.Config`, whose data sets are opened, or a dict from split to
+            `DetectionDataset`, training first.
+        config: With a dict, optionally the `Config` that it will be trained with. Without it
+            nothing is said about sizes after resizing, anchors and schedules.
+        decode: Boolean, whether to decode every image, which finds truncated files, instead of
+            reading headers only. Data sets that are given are open already, and not read again
+            but for images that may be copies.
+
+    Returns:
+        A `DataCheck`.
+
+    Raises:
+        ValueError: If a data set cannot be read at all, or its settings contradict each other.
+        OSError: If files of annotations or folders are missing.
+
+    Example:
+
+    ```python
+    found = detection.check_data(detection.load_config("quickstart"))
+    print(found.summary())
+    [problem.kind for problem in found.problems]        # ["image_without_boxes"]
+    ```
+    """
+    if isinstance(source, collections.abc.Mapping):
+        datasets = dict(source)
+        if not datasets:
+            raise ValueError("There must be a data set for one split at least. Received: {}")
+    elif config is not None:
+        raise ValueError(
+            "`config` goes with data sets that are open already; a configuration is the only "
+            f"argument. Received: source of type {type(source).__name__} and a config"
+        )
+    else:
+        config = source
+        verify = "decode" if decode else "headers"
+        data = config.data.model_copy(
+            update={"verify": verify, "max_bad_images": _ANY_NUMBER}
+        )  # All that is bad is told, so none is refused.
+        datasets = {split: open_dataset(data, split) for split in ("train", "val")}
+    pipeline = None if config is None else config.data.pipeline
+    tables = {split: BoxTable(dataset) for split, dataset in datasets.items()}
+    statistics = {split: split_statistics(table, pipeline) for split, table in tables.items()}
+    coverage, better = {}, None
+    if config is not None:
+        for number, (split, dataset) in enumerate(datasets.items()):
+            if len(dataset) == 0:
+                continue
+            shown = boxes_in_batches(dataset, pipeline, training=number == 0)
+            coverage[split] = anchor_coverage(*shown, config.model)
+            better = better_anchors(*shown, config.model) if number == 0 else better
+    first = next(iter(datasets))
+    return DataCheck(
+        datasets=datasets,
+        statistics=statistics,
+        coverage=coverage,
+        problems=_problems(datasets, tables, pipeline),
+        advice=tuple(give_advice(statistics, coverage.get(first), better, config)),
+        config=config,
+    )
+
+
+def _problems(datasets, tables, pipeline):
+    findings = []
+    for split, table in tables.items():
+        findings += suspicious.find_in_reading(split, datasets[split])
+        findings += suspicious.find_boxes(split, table, pipeline)
+        findings += suspicious.find_repeated_boxes(split, table)
+        findings += suspicious.find_images_without_boxes(split, table)
+    findings += suspicious.find_copies(datasets)
+    findings += suspicious.find_classes(tables)
+    by_kind = {}
+    for finding in findings:
+        by_kind.setdefault(finding.kind, []).append(finding)
+    problems = [Problem(kind, tuple(found)) for kind, found in by_kind.items()]
+    order = list(KINDS)
+    # Kinds of readers that are not listed come last within their level.
+    return tuple(
+        sorted(
+            problems,
+            key=lambda p: (
+                LEVELS.index(p.level),
+                order.index(p.kind) if p.kind in order else len(order),
+            ),
+        )
+    )

@@ -1,0 +1,326 @@
+"""The data check as text for a terminal or a log."""
+
+import dataclasses
+import os
+import textwrap
+
+from detection.data_check.words import (
+    count_of,
+    cut,
+    cut_front,
+    of_length,
+    pad,
+    percent,
+    plain,
+    width_of,
+)
+
+_PLACES = 3
+_CLASSES = 30
+_CODES = {"bold": "1", "error": "31;1", "warning": "33;1", "note": "2", "change": "36;1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How text is laid out.
+
+    Args:
+        width: Integer, columns.
+        colour: Boolean, whether headings and levels are coloured.
+        bar: String, one letter that bars are made of.
+    """
+
+    width: int = 80
+    colour: bool = False
+    bar: str = "#"
+
+    def paint(self, text, name):
+        """The text in the colour of a level, of a heading or of advice."""
+        return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if self.colour else text
+
+
+def terminal_style(stream):
+    """The `Style` for a stream: plain, unless it is a terminal that shows colours.
+
+    Args:
+        stream: Text file, such as `sys.stdout`.
+    """
+    if not stream.isatty():
+        return Style()
+    columns = min(100, max(60, os.get_terminal_size(stream.fileno()).columns))
+    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return Style(columns, colour, "█" if blocks else "#")
+
+
+def verdict(check):
+    """One line: how many errors, warnings and notes there are."""
+    counts = {"error": 0, "warning": 0, "note": 0}
+    for problem in check.problems:
+        counts[problem.level] += len(problem.findings)
+    if not counts["error"] and not counts["warning"]:
+        notes = f"; {count_of(counts['note'], 'note')}" if counts["note"] else ""
+        return f"No errors and no warnings{notes}."
+    return ", ".join(count_of(n, level) for level, n in counts.items() if n) + "."
+
+
+def short_text(check):
+    """A few lines to print before training."""
+    lines = []
+    for split, row in check.statistics.items():
+        lines.append(f"{split}: {_split_line(row)}")
+        shown = sorted(row["classes"], key=lambda c: -c["boxes"])
+        names = [f"{plain(c['name'])} {c['boxes']:,}" for c in shown[:8]]
+        more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
+        lines.append(f"  boxes by class: {', '.join(names)}{more}")
+    for problem in check.problems:
+        first = problem.findings[0]
+        place = cut_front(plain(first.where), 60)
+        lines.append(f"{problem.level}: {len(problem.findings):,} {problem.title}; first: {place}")
+    for split, row in list(check.coverage.items())[:1]:
+        if row["mean"] is not None:
+            lines.append(
+                f"anchors: mean best IoU with the boxes of {split} {row['mean']:.2f}, "
+                f"{percent(row['below_half'])} below 0.5"
+            )
+    for advice in check.advice:
+        if advice.change:
+            settings = f" [--set {' '.join(advice.settings)}]" if advice.settings else ""
+            lines.append(f"consider ({advice.about}): {advice.text}{settings}")
+    return "\n".join(lines)
+
+
+def full_text(check, style=None):
+    """The whole report, in columns and with bars."""
+    style = style or Style()
+    parts = [
+        _heading("Data check", style),
+        *_splits(check, style),
+        *_classes(check, style),
+        *_histograms(check, style),
+        *_coverage(check, style),
+        *_problems(check, style),
+        *_advice(check, style),
+    ]
+    return "\n".join(parts)
+
+
+def _split_line(row):
+    return (
+        f"{count_of(row['images'], 'image')} ({row['images_without_boxes']:,} without boxes), "
+        f"{count_of(row['boxes'], 'box', 'boxes')}, {len(row['classes'])} classes"
+    )
+
+
+def _heading(text, style):
+    return style.paint(text, "bold") + "\n" + style.paint("-" * len(text), "bold")
+
+
+def _splits(check, style):
+    splits = check.statistics
+    names = [cut(plain(row["name"]), 26) for row in splits.values()]
+    rows = [("", list(splits)), ("data set", names)]
+    for label, key in (
+        ("images", "images"),
+        ("  without boxes", "images_without_boxes"),
+        ("boxes", "boxes"),
+        ("  crowds", "crowd_boxes"),
+        ("  difficult", "difficult_boxes"),
+    ):
+        values = [row[key] for row in splits.values()]
+        if any(values) or not label.startswith("  "):
+            rows.append((label, [f"{value:,}" for value in values]))
+    rows.append(("boxes an image", [_per_image(row) for row in splits.values()]))
+    rows.append(("image size", [_image_size(row) for row in splits.values()]))
+    rows.append(("box size, median", [_median(row["box_size"]) for row in splits.values()]))
+    if all("resized" in row for row in splits.values()):
+        sizes = [_median(row["resized"]["box_size"]) for row in splits.values()]
+        rows.append(("  after resizing", sizes))
+    rows.append(("height / width", [_ratios(row["aspect_ratio"]) for row in splits.values()]))
+    return [_table(rows), ""]
+
+
+def _per_image(row):
+    counts = row["boxes_per_image"]
+    if "mean" not in counts:
+        return "-"
+    return f"{counts['min']:.0f} to {counts['max']:.0f}, mean {counts['mean']:.1f}"
+
+
+def _image_size(row):
+    sizes = row["image_sizes"]
+    if not sizes["most_common"]:
+        return "-"
+    first = sizes["most_common"][0]
+    text = f"{first['width']} x {first['height']}"
+    return text if sizes["different"] == 1 else f"{text} + {sizes['different'] - 1:,} more"
+
+
+def _median(spread):
+    if spread is None:
+        return "-"
+    low, middle, high = (of_length(spread[key]) for key in ("5%", "50%", "95%"))
+    return f"{middle} px ({low}-{high})"
+
+
+def _ratios(spread):
+    return "-" if spread is None else "{50%:.2f} ({5%:.2f}-{95%:.2f})".format(**spread)
+
+
+def _table(rows, gap=3):
+    widths = [max(width_of(cells[i]) for _, cells in rows) for i in range(len(rows[0][1]))]
+    first = max(width_of(label) for label, _ in rows)
+    lines = []
+    for label, cells in rows:
+        columns = (pad(cell, width, right=True) for cell, width in zip(cells, widths))
+        lines.append((pad(label, first) + " " * gap + (" " * gap).join(columns)).rstrip())
+    return "\n".join(lines)
+
+
+def _classes(check, style):
+    first, *others = check.statistics
+    rows = check.statistics[first]["classes"]
+    order = sorted(range(len(rows)), key=lambda i: -rows[i]["boxes"])
+    left_out = max(0, len(order) - _CLASSES)
+    if left_out:
+        # The most and the least frequent ones say most.
+        order = [*order[: _CLASSES * 2 // 3], None, *order[-(_CLASSES // 3) :]]
+    most = max((row["boxes"] for row in rows), default=0)
+    table = [("class", [f"{first} boxes", "images", *(f"{split} boxes" for split in others), ""])]
+    bars = max(8, style.width - 60)
+    for index in order:
+        if index is None:
+            table.append((f"... {left_out} more", [""] * (3 + len(others))))
+            continue
+        row = rows[index]
+        name = row["name"]
+        counts = [f"{row['boxes']:,}", f"{row['images']:,}"]
+        counts += [f"{_boxes_of(check.statistics[split], name):,}" for split in others]
+        bar = pad(_bar(row["boxes"], most, bars, style), bars)
+        table.append((cut(plain(name), 22), [*counts, bar]))
+    return [_heading("Classes", style), _table(table, gap=2), ""]
+
+
+def _boxes_of(statistics, name):
+    return sum(row["boxes"] for row in statistics["classes"] if row["name"] == name)
+
+
+def _bar(value, most, width, style):
+    length = round(width * value / most) if most else 0
+    return style.bar * max(length, 1 if value else 0)
+
+
+def _histograms(check, style):
+    split, row = next(iter(check.statistics.items()))
+    if not row["boxes"]:
+        return []
+    parts = []
+    resized = row.get("resized", row)
+    where = "after resizing" if "resized" in row else "in the files"
+    size = f"Boxes of {split} by size {where} (square root of the area)"
+    for title, bars in (
+        (size, resized["box_size_histogram"]),
+        (f"Boxes of {split} by shape", row["aspect_ratio_histogram"]),
+        (f"Images of {split} by number of boxes", row["boxes_per_image"]["histogram"]),
+    ):
+        parts += [_heading(title, style), _bars(bars, style), ""]
+    return parts
+
+
+def _bars(rows, style):
+    total = sum(row["count"] for row in rows)
+    most = max(row["count"] for row in rows)
+    label = max(width_of(row["range"]) for row in rows)
+    number = max(len(f"{row['count']:,}") for row in rows)
+    width = style.width - label - number - 14
+    lines = []
+    for row in rows:
+        share = percent(row["count"] / total) if total else ""
+        bar = _bar(row["count"], most, width, style)
+        text = f"  {pad(row['range'], label)}  {row['count']:>{number},}  {share:>7}  {bar}"
+        lines.append(text.rstrip())
+    return "\n".join(lines)
+
+
+def _coverage(check, style):
+    parts = []
+    for number, (split, row) in enumerate(check.coverage.items()):
+        if row["mean"] is None:
+            continue
+        words = (
+            f"mean best IoU {row['mean']:.2f}; {percent(row['below_half'])} of "
+            f"{count_of(row['boxes'], 'box', 'boxes')} below 0.5, "
+            f"{percent(row['below_positive'])} without a positive anchor"
+        )
+        if number:  # Validation in one line.
+            parts += [*_wrap(f"{split}: {words}", style.width), ""]
+            continue
+        parts.append(_heading("Anchors", style))
+        parts += _wrap(f"{split}: {words}", style.width)
+        parts.append(_bars(row["histogram"], style))
+        table = [("  level", ["boxes", "mean IoU", "below 0.5"])]
+        for level in row["by_level"]:
+            sizes = ", ".join(f"{size:g}" for size in level["sizes"])
+            table.append((f"  stride {level['stride']}, size {sizes}", _fit(level)))
+        table.append(("  anchor's height / width", ["", "", ""]))
+        table += [(f"    {r['ratio']:g}", _fit(r)) for r in row["by_ratio"]]
+        table.append(("  size of the box", ["", "", ""]))
+        table += [(f"    {r['range']}", _fit(r)) for r in row["by_size"]]
+        table.append(("  shape of the box", ["", "", ""]))
+        table += [(f"    {r['range']}", _fit(r)) for r in row["by_shape"]]
+        parts += [_table(table), ""]
+    return parts
+
+
+def _fit(row):
+    if row["mean"] is None:
+        return ["0", "-", "-"]
+    return [f"{row['boxes']:,}", f"{row['mean']:.2f}", percent(row["below_half"])]
+
+
+def _problems(check, style):
+    parts = [_heading("Problems", style), verdict(check)]
+    for problem in check.problems:
+        label = style.paint(problem.level.upper(), problem.level)
+        text = f"{len(problem.findings):,} {problem.title} [{problem.kind}]"
+        first, *more = _wrap(text, style.width, indent=9)
+        parts.append(label + " " * (8 - len(problem.level)) + first.strip())
+        parts += more
+        for finding in problem.findings[:_PLACES]:
+            parts += _place(finding, style.width)
+        left = len(problem.findings) - _PLACES
+        if left > 0:
+            parts.append(f"{'':9}- and {left:,} more")
+        parts += _wrap(f"-> {problem.advice}", style.width, indent=9)
+    return [*parts, ""]
+
+
+def _place(finding, width):
+    room = width - 11
+    line = f"{finding.split}: {cut_front(plain(finding.where), room - len(finding.split) - 2)}"
+    detail = plain(finding.detail)
+    if not detail:
+        return [f"{'':9}- {line}"]
+    if width_of(line) + width_of(detail) + 2 <= room:
+        return [f"{'':9}- {line}: {detail}"]
+    return [f"{'':9}- {line}", f"{'':11}{cut(detail, room)}"]
+
+
+def _advice(check, style):
+    parts = [_heading("Advice", style)]
+    for advice in check.advice:
+        mark = style.paint("change", "change") if advice.change else "fine  "
+        first, *rest = _wrap(f"{advice.about}: {advice.text}", style.width, indent=9)
+        parts += [f"{mark}   {first.strip()}", *rest]
+        # Never broken: it is to be copied.
+        parts += [f"{'':9}--set {setting!r}" for setting in advice.settings]
+    if not check.advice:
+        parts.append("None: there is nothing to judge.")
+    return [*parts, ""]
+
+
+def _wrap(text, width, indent=0):
+    blanks = " " * indent
+    return textwrap.wrap(
+        text, width, initial_indent=blanks, subsequent_indent=blanks, break_on_hyphens=False
+    )
