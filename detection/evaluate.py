@@ -5,6 +5,7 @@ from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, write_metrics, write_results
 from detection.multi_view import augmentation_of
 from detection.predict import predict_dataset, predict_images
+from detection.report import write_report
 
 
 @plain_data_errors()
@@ -18,8 +19,8 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         model: a `FasterRCNN`.
         config: a `detection.config.Config`; its `data` is used.
         split: `"train"` or `"val"`.
-        output: `pathlib.Path` of a folder for `metrics.json` and `predictions.json`,
-            or None.
+        output: `pathlib.Path` of a folder for `metrics.json`, `predictions.json` and
+            `report.html`, or None.
         say: callable that prints a line.
         augment: a `TestTimeAugmentation`, None for that of the model's configuration, False
             for none.
@@ -52,13 +53,14 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
     else:  # every scale is resized from the image itself
         say(f"every image in {len(augment.views(model.preprocessing))} views: {augment}")
         results = predict_images(model, dataset, augment, config.data.pipeline.batch_size)
-    metrics = evaluate(dataset.to_coco(), results)
+    metrics = evaluate(dataset.to_coco(), results, curves=True)
     if config.expected is not None:
         metrics["expected"] = config.expected.model_dump(exclude_none=True)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_metrics(output / "metrics.json", metrics)
         write_results(output / "predictions.json", results)
+        write_report(output, dataset, results, metrics)
     return metrics
 
 

@@ -25,7 +25,7 @@ def main():
         "change the loaded model and must leave its weights in their places",
     )  # fmt: skip
     parser.add_argument("--split", choices=("train", "val"), default="val")
-    parser.add_argument("--output", help="folder for metrics.json and predictions.json")
+    parser.add_argument("--output", help="folder for metrics.json, predictions.json, report.html")
     parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
     arguments = parser.parse_args()
 
@@ -50,7 +50,8 @@ def main():
     metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
     print(summary_table(metrics))
     if output:
-        print(f"Written: {output / 'metrics.json'}, {output / 'predictions.json'}")
+        names = ("metrics.json", "predictions.json", "report.html")
+        print("Written: " + ", ".join(str(output / name) for name in names))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ LAYERS = (
     ("model_config", "visualize", "datasets", "predict", "serving_ops"),
     ("config", "weights"),
     ("backbones",),
-    ("build", "callbacks", "pictures", "export_check", "serving", "data_check"),
+    ("build", "callbacks", "pictures", "report", "export_check", "serving", "data_check"),
     ("saving", "evaluate", "export"),
     ("pretrained",),
     ("train",),
