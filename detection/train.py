@@ -16,6 +16,7 @@ from detection.evaluation import evaluate, summary_table, write_metrics, write_r
 from detection.pictures import draw_training_batches, draw_validation, plot_run
 from detection.predict import predict_dataset
 from detection.pretrained import load_pretrained
+from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.training.checkpoints import Checkpoints
@@ -32,6 +33,7 @@ from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
+from keras_resnet.training.loss_scale import LossScaleWatch
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
@@ -158,6 +160,7 @@ def _train(config, say, stop_by_signals, started, stack):
         metrics["expected"] = config.expected.model_dump(exclude_none=True)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
+    write_report(folder, datasets["val"], results, metrics)
     say(summary_table(metrics))
     exported = _export(config, best, datasets["val"], folder, say)
     _say_where(folder, drawn, exported, metrics, say)
@@ -213,8 +216,12 @@ def _callbacks(config, model, plan, dataset, folder, say):
         records = [dataset.records[row] for row in rows]
         return ", ".join(f"{r.image_id} ({Path(r.image_path).name})" for r in records)
 
+    def batch(epoch, step):
+        batches = make_batches(dataset, plan.config, True, start_epoch=epoch, start_batch=step)
+        return next(iter(numpy_batches(batches)))
+
     callbacks = [
-        NaNStop(describe),
+        NaNStop(describe, batch, folder),
         Checkpoints(
             folder / "weights",
             save=lambda path: save_model(model, path),
@@ -225,6 +232,8 @@ def _callbacks(config, model, plan, dataset, folder, say):
     ]
     if config.train.ema is not None:
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
+    if config.train.precision == "mixed_float16":
+        callbacks.append(LossScaleWatch(say))
     if config.train.tensorboard:
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
@@ -258,6 +267,7 @@ def _say_where(folder, drawn, exported, metrics, say):
         ("run", folder),
         ("figures", folder / "metrics.json"),
         ("curves", folder / "results.png"),
+        ("page", folder / "report.html"),
         ("weights", folder / "weights" / "best"),
     ]
     if drawn:

@@ -4,7 +4,6 @@ import os
 import sys
 import tempfile
 
-
 TRAINING_CODES = """\
 exit codes:
   0    done

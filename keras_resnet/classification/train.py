@@ -33,6 +33,7 @@ from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
+from keras_resnet.training.loss_scale import LossScaleWatch
 from keras_resnet.training.plateau import Plateau
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
@@ -248,8 +249,15 @@ def _callbacks(config, model, feed, train, folder, say):
         rows = feed.training_batches().rows(epoch, step)
         return ", ".join(train.where(int(row)) for row in rows[:8])
 
+    def batch(epoch, step):
+        x, y = next(iter(feed.training_batches(epoch, step)))
+        if feed.training_model is not model:
+            # Positions of images on the device: what is kept are their pixels.
+            x = feed.training_model.get_layer("train_images")(x)
+        return x, y
+
     callbacks = [
-        NaNStop(describe),
+        NaNStop(describe, batch, folder),
         Checkpoints(
             folder / "weights",
             save=lambda path: save_classifier(model, path),
@@ -264,6 +272,8 @@ def _callbacks(config, model, feed, train, folder, say):
     ]
     if config.train.ema is not None:
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
+    if config.train.precision == "mixed_float16":
+        callbacks.append(LossScaleWatch(say))
     if config.train.schedule == "plateau":
         callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
     if config.train.tensorboard:

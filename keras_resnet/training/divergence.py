@@ -1,24 +1,30 @@
 """Stops a run as soon as a loss is no longer a number."""
 
 import math
+import pathlib
 
 import keras
 
+from keras_resnet.training.broken_batch import flat, not_finite, save_batch
+from keras_resnet.training.variable_keys import variable_keys
+
 
 class TrainingDiverged(RuntimeError):
-    """A loss became NaN or infinite.
+    """A loss became NaN or infinite, or float16 cannot hold the gradients.
 
     Attributes:
         epoch: int from 0.
         step: int from 0, the last step of the execution in which it happened.
         losses: dict of the broken losses.
+        batches: list of `pathlib.Path`, the files of the batches of that execution.
     """
 
-    def __init__(self, message, epoch, step, losses):
+    def __init__(self, message, epoch, step, losses, batches=()):
         super().__init__(message)
         self.epoch = epoch
         self.step = step
         self.losses = losses
+        self.batches = list(batches)
 
 
 def broken_losses(logs):
@@ -42,6 +48,10 @@ class NaNStop(keras.callbacks.Callback):
     Args:
         describe: callable `(epoch, step) -> str` telling about the batch, such as the ids of its
             images; None for nothing.
+        batch: callable `(epoch, step) -> (x, y)`, the batch itself, which is then saved and
+            looked into; None for neither.
+        folder: path of the folder it is saved in, as `diverged_epoch<E>_step<S>.npz`; see
+            `broken_batch.replay`. Needed with `batch`.
 
     Example:
     ```python
@@ -50,23 +60,55 @@ class NaNStop(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, describe=None):
+    def __init__(self, describe=None, batch=None, folder=None):
         super().__init__()
+        if (batch is None) != (folder is None):
+            raise ValueError(
+                "`batch` and `folder` belong together: what to save, and where. "
+                f"Received: batch={batch}, folder={folder}"
+            )
         self.describe = describe
+        self.batch = batch
+        self.folder = folder
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._done = (self.params or {}).get("first_batch", 0)
 
     def on_train_batch_end(self, batch, logs=None):
+        # With several steps an execution, it may be any of them.
+        steps, self._done = range(self._done, batch + 1), batch + 1
         broken = broken_losses(logs or {})
         if not broken:
             return
         names = ", ".join(f"{name} is {value}" for name, value in broken.items())
-        message = f"Training diverged in epoch {self._epoch + 1}, step {batch + 1}: {names}."
+        parts = [f"Training diverged in epoch {self._epoch + 1}, step {batch + 1}: {names}."]
+        about = {"epoch": self._epoch + 1, "losses": {k: str(v) for k, v in broken.items()}}
         if self.describe is not None:
-            message += f" Batch: {self.describe(self._epoch, batch)}."
-        message += (
-            " The checkpoints of earlier epochs are untouched. Try a lower learning rate, a longer "
+            told = {step: self.describe(self._epoch, step) for step in steps}
+            parts.append(f"Batch: {'; '.join(told.values())}.")
+            about["batch"] = told
+        saved = []
+        if self.batch is not None:
+            for step in steps:
+                x, y = self.batch(self._epoch, step)
+                told = {**about, "step": step + 1, "batch": about.get("batch", {}).get(step)}
+                name = f"diverged_epoch{self._epoch + 1}_step{step + 1}.npz"
+                saved.append(save_batch(pathlib.Path(self.folder) / name, x, y, told))
+                broken_inputs = not_finite(flat({"x": x, "y": y}))
+                parts += [f"In the batch, {key} is not finite." for key in broken_inputs]
+        if self.model is not None:
+            weights = not_finite(variable_keys(self.model))
+            if weights:
+                parts.append(f"The step left {len(weights)} weights not finite, as {weights[0]}.")
+        if saved:
+            parts.append(f"Saved for replay (scripts/replay_batch.py): {_listed(saved)}.")
+        parts.append(
+            "The checkpoints of earlier epochs are untouched. Try a lower learning rate, a longer "
             "warm-up or gradient clipping, and check the boxes of the images."
         )
-        raise TrainingDiverged(message, self._epoch, batch, broken)
+        raise TrainingDiverged(" ".join(parts), self._epoch, batch, broken, saved)
+
+
+def _listed(paths):
+    return ", ".join(map(str, paths))
