@@ -1,0 +1,95 @@
+"""The folders of TensorFlow Serving: versions that are complete and right, or not there."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+
+
+def check_backend():
+    """Refuses to export from another backend than TensorFlow."""
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            "A SavedModel is written by the TensorFlow backend: run this again with the "
+            "environment variable KERAS_BACKEND=tensorflow. "
+            f"Received: backend {keras.config.backend()!r}"
+        )
+
+
+def next_folder(path, version=None):
+    """The folder of a version, which does not exist.
+
+    Args:
+        path: folder of the served model.
+        version: int above 0; `None` for one more than the greatest in `path`.
+
+    Returns:
+        `<path>/<version>`, a `pathlib.Path`.
+
+    Raises:
+        ValueError: `path` is a file, or the version exists or is not an int above 0.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"`path` must be a folder. Received: path={str(path)!r}, a file")
+    if version is None:
+        present = [int(p.name) for p in path.glob("*") if p.name.isdecimal()]
+        return path / str(max(present, default=0) + 1)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"`version` must be an int above 0. Received: version={version!r}")
+    target = path / str(version)
+    if target.exists():
+        raise ValueError(
+            f"{target} exists and is never overwritten: give another `version`, or none for the "
+            f"next free one. Received: version={version}"
+        )
+    return target
+
+
+def publish(path, version, make, metadata_file):
+    """Makes a version aside and renames it when it is complete.
+
+    Args:
+        path, version: as for `next_folder`.
+        make: function that writes a SavedModel into a folder, raises if it is not right, and
+            returns what its users have to know, a dict for JSON.
+        metadata_file: name of the file in `assets` that gets this dict and the version.
+
+    Returns:
+        The folder `<path>/<version>`, a `pathlib.Path`.
+
+    Raises:
+        ValueError: as `next_folder`.
+    """
+    path = Path(path)
+    next_folder(path, version)  # Refuses before any work is done.
+    path.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".export-", dir=path))
+    try:
+        aside.chmod(0o755)  # mkdtemp makes private folders.
+        metadata = make(aside)
+        target = next_folder(path, version)  # Another process may have taken it in the meantime.
+        metadata = {"version": int(target.name), **metadata}
+        assets = aside / "assets"
+        assets.mkdir(exist_ok=True)
+        (assets / metadata_file).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        os.rename(aside, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return target
+
+
+def write(folder, signatures):
+    """Writes a SavedModel of functions without variables.
+
+    Args:
+        folder: path.
+        signatures: dict from a name to a `tf.function` with one input signature that returns a
+            dict of tensors.
+    """
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
