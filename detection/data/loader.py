@@ -17,6 +17,7 @@ from detection.data.transforms import (
     resize_bilinear,
     to_dtype,
 )
+from keras_resnet.data.share import rows_of_share
 
 
 class PyDatasetLoader(keras.utils.PyDataset):
@@ -37,6 +38,8 @@ class PyDatasetLoader(keras.utils.PyDataset):
         endless: Boolean, whether item `steps_per_epoch` is the first batch of the next epoch, and
             so on. Defaults to `training`. Otherwise the loader has one epoch, and in training
             moves to the next one when Keras calls `on_epoch_end`.
+        share: `(index, count)`, which process of how many this is: it reads its rows of each
+            batch. The batches themselves are the same for any number of processes.
 
     Returns (by index):
         A pair `(x, y)` of dicts of NumPy arrays as described at `tf_pipeline`.
@@ -52,12 +55,22 @@ class PyDatasetLoader(keras.utils.PyDataset):
     ```
     """
 
-    def __init__(self, dataset, config, training, start_epoch=0, start_batch=0, endless=None):
+    def __init__(
+        self,
+        dataset,
+        config,
+        training,
+        start_epoch=0,
+        start_batch=0,
+        endless=None,
+        share=(0, 1),
+    ):
         super().__init__(workers=1)
         self.plan = BatchPlan(dataset, config, training)
         self.plan.check_start(start_epoch, start_batch)
         self.steps_per_epoch = self.plan.steps_per_epoch
         self._dataset = dataset
+        self._rows = rows_of_share(config.batch_size, share)
         self._cache = make_cache(dataset, config, training)
         self._endless = training if endless is None else endless
         self._epoch = start_epoch
@@ -104,7 +117,7 @@ class PyDatasetLoader(keras.utils.PyDataset):
 
     def _read(self, epoch, batch):
         rows_of_epoch, size = self.plan.epoch(epoch), self.plan.config.batch_size
-        rows = range(batch * size, (batch + 1) * size)
+        rows = range(batch * size, (batch + 1) * size)[self._rows]
         x, y = zip(*(self._row(rows_of_epoch, row) for row in rows))
         return _stack(x), _stack(y)
 

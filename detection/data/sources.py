@@ -36,7 +36,9 @@ def load_dataset(format, **options):
     return _FORMATS[format](**options)
 
 
-def make_batches(dataset, config, training, start_epoch=0, start_batch=0, endless=None):
+def make_batches(
+    dataset, config, training, start_epoch=0, start_batch=0, endless=None, share=(0, 1)
+):
     """Batches for the current Keras backend, to be passed to `fit`.
 
     Args:
@@ -46,19 +48,22 @@ def make_batches(dataset, config, training, start_epoch=0, start_batch=0, endles
         start_epoch: Integer, the first epoch.
         start_batch: Integer, the first batch of the first epoch.
         endless: Boolean, whether to go on with the next epochs. Defaults to `training`.
+        share: `(index, count)`, which process of how many this is: it gets its rows of each batch.
+            More than one process needs a `PyDatasetLoader`.
 
     Returns:
-        `tf_pipeline(...)` on the TensorFlow backend, else a `PyDatasetLoader`. Both have the
+        `tf_pipeline(...)` on the TensorFlow backend of one process, else a `PyDatasetLoader`. Both
+        have the
         attributes `steps_per_epoch` and `plan`.
     """
     position = (start_epoch, start_batch, endless)
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and tuple(share) == (0, 1):
         from detection.data.pipeline import tf_pipeline
 
         return tf_pipeline(dataset, config, training, *position)
     from detection.data.loader import PyDatasetLoader
 
-    return PyDatasetLoader(dataset, config, training, *position)
+    return PyDatasetLoader(dataset, config, training, *position, share)
 
 
 def numpy_batches(batches):

@@ -106,11 +106,13 @@ class DeviceFeed:
         evaluation_batch: int.
         fill: colour of what a crop takes from beyond the border, int for each channel; that of
             the configuration comes first.
+        share: `(index, count)`, which process of how many this is.
     """
 
-    def __init__(self, config, model, train, val, seed, evaluation_batch, fill):
+    def __init__(self, config, model, train, val, seed, evaluation_batch, fill, share=(0, 1)):
         self._train, self._val = train, val
         self._batch, self._evaluation_batch = config.pipeline.batch_size, evaluation_batch
+        self._share = tuple(share)
         padding = config.pipeline.padding if config.pipeline.crop == "pad_crop" else 0
         self._options = {
             "padding": padding,
@@ -129,17 +131,19 @@ class DeviceFeed:
             training=True,
             start_epoch=start_epoch,
             start_batch=start_batch,
+            share=self._share,
             **self._options,
         )
 
     def evaluation_batches(self):
-        return DeviceBatches(self._val, self._evaluation_batch, training=False)
+        return DeviceBatches(self._val, self._evaluation_batch, training=False, share=self._share)
 
 
 class PipelineFeed:
     """Training and evaluation on images that an input pipeline reads; arguments as above."""
 
-    def __init__(self, config, model, train, val, seed, evaluation_batch, fill):
+    def __init__(self, config, model, train, val, seed, evaluation_batch, fill, share=(0, 1)):
+        self._share = tuple(share)
         update = {"padding_value": config.pipeline.padding_value or tuple(map(int, fill))}
         if config.pipeline.seed is None:
             update["seed"] = seed
@@ -157,12 +161,13 @@ class PipelineFeed:
             training=True,
             start_epoch=start_epoch,
             start_batch=start_batch,
+            share=self._share,
         )
 
     def evaluation_batches(self):
         from keras_resnet.data.batches import make_batches
 
-        return make_batches(self._val, self._evaluation_config, training=False)
+        return make_batches(self._val, self._evaluation_config, training=False, share=self._share)
 
 
 def _from_positions(layer, model, name):

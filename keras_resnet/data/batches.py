@@ -5,7 +5,9 @@ import itertools
 import keras
 
 
-def make_batches(dataset, config, training, start_epoch=0, start_batch=0, endless=None):
+def make_batches(
+    dataset, config, training, start_epoch=0, start_batch=0, endless=None, share=(0, 1)
+):
     """Batches for the current Keras backend, to be passed to `fit`.
 
     Batch `k` of epoch `e` follows from (seed, e, k) alone, so that a run continued at a batch
@@ -24,9 +26,12 @@ def make_batches(dataset, config, training, start_epoch=0, start_batch=0, endles
         training: bool, whether to shuffle, augment and mix.
         start_epoch, start_batch: ints, the first batch.
         endless: bool, whether to go on with the next epochs; by default `training`.
+        share: `(index, count)`, which process of how many this is: it gets its rows of each batch.
+            More than one process needs a `PyDatasetLoader`.
 
     Returns:
-        `tf_pipeline(...)` on the TensorFlow backend, else a `PyDatasetLoader`. Both have
+        `tf_pipeline(...)` on the TensorFlow backend of one process, else a `PyDatasetLoader`. Both
+        have
         `steps_per_epoch`, `plan` and `rows(epoch, batch)`, the positions of a batch's images.
 
     Raises:
@@ -42,13 +47,13 @@ def make_batches(dataset, config, training, start_epoch=0, start_batch=0, endles
     [[0, 0], [0, 0], [0, -1]]
     """
     position = (start_epoch, start_batch, endless)
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and tuple(share) == (0, 1):
         from keras_resnet.data.pipeline import tf_pipeline
 
         return tf_pipeline(dataset, config, training, *position)
     from keras_resnet.data.loader import PyDatasetLoader
 
-    return PyDatasetLoader(dataset, config, training, *position)
+    return PyDatasetLoader(dataset, config, training, *position, share)
 
 
 def numpy_batches(batches):

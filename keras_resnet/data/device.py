@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_resnet.data.order import AUGMENTATION, epoch_order
+from keras_resnet.data.share import rows_of_share
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -121,6 +122,8 @@ class DeviceBatches(keras.utils.PyDataset):
         flip: float, probability of mirroring in training.
         seed: int.
         start_epoch, start_batch: ints, the first batch.
+        share: `(index, count)`, which process of how many this is: it reads its rows of each
+            batch. The batches themselves are the same for any number of processes.
 
     Returns (by index):
         `(x, y)`: the dict that `DeviceImages` takes and int32 labels `(B,)`.
@@ -145,6 +148,7 @@ class DeviceBatches(keras.utils.PyDataset):
         seed=0,
         start_epoch=0,
         start_batch=0,
+        share=(0, 1),
     ):
         super().__init__(workers=1)
         count = len(dataset)
@@ -165,6 +169,7 @@ class DeviceBatches(keras.utils.PyDataset):
         self.training = training
         self._padding, self._flip, self._seed = padding, flip, seed
         self._start = start_epoch * self.steps_per_epoch + start_batch
+        self._rows = rows_of_share(batch_size, share)
         self._epoch = None
 
     @property
@@ -180,7 +185,8 @@ class DeviceBatches(keras.utils.PyDataset):
         if self._epoch is None or self._epoch[0] != epoch:
             self._epoch = (epoch, *self._draw(epoch))
         _, index, offset, flip = self._epoch
-        rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        first = batch * self.batch_size
+        rows = slice(first + self._rows.start, first + self._rows.stop)
         index, offset, flip = index[rows], offset[rows], flip[rows]
         labels = np.where(index < 0, -1, self.dataset.labels[index]).astype("int32")
         return {"index": np.maximum(index, 0), "offset": offset, "flip": flip}, labels

@@ -11,6 +11,7 @@ import numpy as np
 from keras_resnet.data.mixing import mix
 from keras_resnet.data.plan import BatchPlan
 from keras_resnet.data.rows import RowMaker
+from keras_resnet.data.share import rows_of_share
 
 _AHEAD = 3  # Batches that are read while the model trains.
 
@@ -30,6 +31,8 @@ class PyDatasetLoader(keras.utils.PyDataset):
         endless: bool, whether item `steps_per_epoch` is the first batch of the next epoch, and so
             on; by default `training`. Otherwise the loader has one epoch, and in training moves
             to the next one when Keras calls `on_epoch_end`.
+        share: `(index, count)`, which process of how many this is: it reads its rows of each
+            batch. The batches themselves are the same for any number of processes.
 
     Returns (by index):
         A pair `(x, y)` of NumPy arrays as described at `make_batches`.
@@ -44,14 +47,28 @@ class PyDatasetLoader(keras.utils.PyDataset):
     ```
     """
 
-    def __init__(self, dataset, config, training, start_epoch=0, start_batch=0, endless=None):
+    def __init__(
+        self,
+        dataset,
+        config,
+        training,
+        start_epoch=0,
+        start_batch=0,
+        endless=None,
+        share=(0, 1),
+    ):
         super().__init__(workers=1)
         self.plan = BatchPlan(dataset, config, training)
         self.plan.check_start(start_epoch, start_batch)
         self.steps_per_epoch = self.plan.steps_per_epoch
         self.rows = self.plan.rows
-        self._maker = RowMaker(dataset, self.plan)
-        self._chunks = config.batch_size // self._maker.chunk
+        rows = rows_of_share(config.batch_size, share)
+        self._maker = RowMaker(dataset, self.plan, together=rows.stop - rows.start)
+        # An image may be mixed with any other of the batch, which all processes read then.
+        mixes = training and config.mixes
+        self._mixed_rows = rows if mixes else None
+        whole = range(config.batch_size) if mixes else range(rows.start, rows.stop)
+        self._chunks = [row // self._maker.chunk for row in whole[:: self._maker.chunk]]
         self._classes = len(dataset.class_names)
         self._endless = training if endless is None else endless
         self._epoch = start_epoch
@@ -93,14 +110,16 @@ class PyDatasetLoader(keras.utils.PyDataset):
         images, labels = zip(*(job.result() for job in jobs))
         images, labels = (v[0] if len(v) == 1 else np.concatenate(v) for v in (images, labels))
         mixing = self.plan.mixing(*place)
-        return (images, labels) if mixing is None else mix(images, labels, self._classes, mixing)
+        if mixing is None:
+            return images, labels
+        return tuple(v[self._mixed_rows] for v in mix(images, labels, self._classes, mixing))
 
     def _start(self, position):
         """Starts reading a batch; returns its epoch and number, and the jobs."""
         epochs, batch = divmod(self._start_batch + position, self.steps_per_epoch)
         place = (self._epoch + epochs, batch)
         submit = self._pool.submit
-        return place, [submit(self._maker.chunk_of, *place, i) for i in range(self._chunks)]
+        return place, [submit(self._maker.chunk_of, *place, i) for i in self._chunks]
 
     def _forget(self, positions):
         for position in list(positions):

@@ -21,17 +21,18 @@ class RowMaker:
     Args:
         dataset: an `ImageDataset`.
         plan: a `BatchPlan` for it.
+        together: int, rows that are made together; None for all of a batch.
 
     Attributes:
         size: int, height and width of the images in pixels.
-        chunk: int, how many rows to make at a time; divides the batch size.
+        chunk: int, how many rows to make at a time; divides `together`.
     """
 
-    def __init__(self, dataset, plan):
+    def __init__(self, dataset, plan, together=None):
         config = plan.config
         self.plan = plan
         self.size = config.image_size if plan.training else config.eval_size[1]
-        self.chunk = _chunk(config.batch_size, in_memory=dataset.images is not None)
+        self.chunk = _chunk(together or config.batch_size, in_memory=dataset.images is not None)
         self._dataset = dataset
         limit = {"auto": _CACHE_LIMIT, True: np.inf, False: 0}[config.cache]
         self._cache = _Cache(dataset, limit if dataset.images is None else 0)
