@@ -232,14 +232,15 @@ def name_of_requirement(text):
     return name.lower().replace("_", "-")
 
 
-def test_configs_are_package_data():
+def test_files_that_are_not_code_are_package_data():
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     patterns = tools["setuptools"]["package-data"]
     shipped = set()
     for package in PACKAGES:
         for pattern in patterns[package]:
             shipped |= set((ROOT / package).glob(pattern))
-    present = {path for package in PACKAGES for path in (ROOT / package).rglob("*.yaml")}
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*"))
+    present = {p for p in files if p.is_file() and p.suffix not in (".py", ".pyc", ".md")}
     assert ROOT / "detection" / "configs" / "quickstart.yaml" in present
     assert present == shipped
 
