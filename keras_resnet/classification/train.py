@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from keras_resnet.classification.feeds import (
     open_images,
 )
 from keras_resnet.classification.model import build_classifier, save_classifier
+from keras_resnet.data.errors import plain_data_errors
 from keras_resnet.features import freeze
 from keras_resnet.preprocessing import STYLES
 from keras_resnet.training import strict_json
@@ -35,6 +37,13 @@ from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
 from keras_resnet.training.loss_scale import LossScaleWatch
 from keras_resnet.training.plateau import Plateau
+from keras_resnet.training.processes import (
+    batch_share,
+    from_main,
+    is_main,
+    lost_processes,
+    on_own_device,
+)
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults, read_results
@@ -45,6 +54,7 @@ from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
 
+@plain_data_errors()
 @precision_kept()
 def train_classifier(config, say=print, callbacks=(), stop_by_signals=False):
     """Trains and evaluates a classifier; everything goes into a new run folder.
@@ -73,10 +83,13 @@ def train_classifier(config, say=print, callbacks=(), stop_by_signals=False):
     ```
     """
     started = time.monotonic()
+    if not is_main():
+        say = _silently
     set_precision(config.train.precision)
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
     with (
+        lost_processes(),
         data_parallel(config.train.devices, config.data.pipeline.batch_size),
         contextlib.ExitStack() as stack,
     ):
@@ -106,14 +119,16 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         config.train.seed,
         config.train.evaluation_batch,
         fill,
+        share=batch_share(),
     )
     batches = feed.training_batches()
     steps = config.train.total_steps(batches.steps_per_epoch)
     compile_classifier(config, feed.training_model, len(train.class_names), batches.steps_per_epoch)
     identity = _identity(config, train, val)
-    folder = run_folder(config.run, identity)
-    stack.enter_context(run_lock(folder))
-    if not config.run.resume:
+    folder = Path(from_main(lambda: str(run_folder(config.run, identity))))
+    if is_main():
+        stack.enter_context(run_lock(folder))
+    if is_main() and not config.run.resume:
         write_file(folder / "config.yaml", dump_config(config).encode())
     say(
         f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
@@ -140,7 +155,7 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         stop_by_signals=stop_by_signals,
         say=say,
     )
-    metrics = _metrics(config, logs, folder, time.monotonic() - started)
+    metrics = from_main(lambda: _metrics(config, logs, folder, time.monotonic() - started))
     say(
         f"accuracy {metrics['accuracy']:.4f} after {steps} steps (best epoch "
         f"{metrics['best_accuracy']:.4f}), {metrics['seconds'] / 60:.1f} minutes\n"
@@ -250,10 +265,11 @@ def _callbacks(config, model, feed, train, folder, say):
         return ", ".join(train.where(int(row)) for row in rows[:8])
 
     def batch(epoch, step):
-        x, y = next(iter(feed.training_batches(epoch, step)))
+        x, y = next(iter(feed.training_batches(epoch, step, whole=True)))
         if feed.training_model is not model:
             # Positions of images on the device: what is kept are their pixels.
-            x = feed.training_model.get_layer("train_images")(x)
+            with on_own_device(feed.training_model):
+                x = feed.training_model.get_layer("train_images")(x)
         return x, y
 
     callbacks = [
@@ -276,13 +292,17 @@ def _callbacks(config, model, feed, train, folder, say):
         callbacks.append(LossScaleWatch(say))
     if config.train.schedule == "plateau":
         callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
-    if config.train.tensorboard:
+    if config.train.tensorboard and is_main():
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
             say(note)
         else:
             callbacks.append(callback)
     return callbacks
+
+
+def _silently(line):
+    pass
 
 
 def _identity(config, train, val):

@@ -1,5 +1,35 @@
 """The error of all readers."""
 
+import contextlib
+import re
+
 
 class DataError(ValueError):
     """A data set that cannot be used as it is; the message lists what was found."""
+
+
+@contextlib.contextmanager
+def plain_data_errors():
+    """Lets an image that breaks inside a pipeline be named by the reader's own error.
+
+    TensorFlow wraps the `DataError` of a pipeline into an error of its own, with the
+    stack trace in its text.
+
+    Raises:
+        DataError: naming the image.
+
+    Example:
+    ```python
+    with plain_data_errors():
+        model.fit(batches)
+    ```
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        found = re.search(r"DataError: (.*)", str(error))
+        if found is None:
+            raise
+        raise DataError(found[1]) from None

@@ -1,6 +1,11 @@
 """TensorBoard logs where the packages for them are installed."""
 
+import os
+import pathlib
+
 import keras
+
+from keras_resnet.training.write_errors import writing
 
 
 def tensorboard_callback(folder, **options):
@@ -14,6 +19,9 @@ def tensorboard_callback(folder, **options):
         Tuple `(callback, None)`, or `(None, note)` with one line for the user if `tensorflow` or
         `tensorboard` is not installed.
 
+    Raises:
+        WriteError: `folder` cannot be written to, which TensorFlow would say later, or not at all.
+
     Example:
     ```python
     callback, note = tensorboard_callback("runs/a/tensorboard")
@@ -22,6 +30,11 @@ def tensorboard_callback(folder, **options):
     missing = [name for name in ("tensorflow", "tensorboard") if not _importable(name)]
     if missing:
         return None, f"No TensorBoard logs: {' and '.join(missing)} not installed."
+    probe = pathlib.Path(folder) / f".{os.getpid()}.tmp"
+    with writing(folder, "Training without TensorBoard is train.tensorboard=false."):
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
     if keras.backend.backend() != "tensorflow":
         import tensorflow as tf
 

@@ -19,11 +19,12 @@ class WriteError(OSError):
 
 
 @contextlib.contextmanager
-def writing(path):
+def writing(path, otherwise=""):
     """Within it, errors of the operating system are about writing to a path.
 
     Args:
         path: path of the file or folder that is written, whole or not at all.
+        otherwise: str, a sentence on what else the user may do.
 
     Raises:
         WriteError: with the path, the reason and what to do.
@@ -43,7 +44,8 @@ def writing(path):
         what = _WHAT_TO_DO.get(error.errno, "Mend that")
         new = WriteError(
             f"{path} could not be written: {reason}. Checkpoints that were complete are untouched. "
-            f"{what} and continue the run (run.resume=true)."
+            f"{what}, then continue the run (run.resume=true) or, if it had none yet, start it "
+            f"again. {otherwise}".rstrip()
         )
         new.errno = error.errno
         raise new from error
