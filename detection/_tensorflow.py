@@ -95,76 +95,66 @@ def _separate_classes(boxes, scores, classes):
     return boxes + tf.concat([offset, offset], axis=-1)
 
 
-def multilevel_roi_align(features, boxes, levels, strides, output_size, sampling_ratio, aligned):
-    """RoIAlign through `tf.image.crop_and_resize`, exact.
+def sparse_kernels_available():
+    """True if `weighted_rows` may be used: where TensorFlow kernels may, without a GPU.
 
-    The samples of RoIAlign form one even grid a box, which that kernel interpolates if the box
-    given to it runs from the first sample to the last. A border of one replicated pixel turns its
-    rule for positions outside the map into that of RoIAlign.
+    On a GPU the order in which the kernel adds up is not fixed.
+    """
+    if not kernels_available():
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU")
+
+
+def weighted_rows(table, rows, weights):
+    """Sums of weighted rows of a table, without a copy of the rows.
 
     Args:
-        features: list of float tensors `[B, H, W, C]`.
-        boxes: float32 tensor `[B, N, 4]`, pixels of the image.
-        levels: int32 tensor `[B, N]`, index into `features`.
-        strides: list of floats, pixels of the image in one cell.
-        output_size, sampling_ratio, aligned: as in `detection.roi_align.roi_align`.
+        table: float32 tensor `[T, C]`.
+        rows: int32 tensor `[R, K]`, indices into T.
+        weights: float32 tensor `[R, K]`.
 
     Returns:
-        Tensor `[B, N, output_size, output_size, C]` of the features' dtype.
+        float32 tensor `[R, C]`: the sum over K of `weights * table[rows]`.
     """
     import tensorflow as tf
 
-    shape = tf.shape(boxes)
-    rows = tf.reshape(tf.stop_gradient(boxes), (-1, 4))
-    images = tf.reshape(tf.broadcast_to(tf.range(shape[0])[:, None], shape[:2]), (-1,))
-    if len(features) == 1:
-        crops = _crop(features[0], rows, images, strides[0], output_size, sampling_ratio, aligned)
-    else:
-        levels = tf.reshape(levels, (-1,))
-        places, parts = [], []
-        for level, (feature, stride) in enumerate(zip(features, strides)):
-            place = tf.where(levels == level)[:, 0]
-            places.append(tf.cast(place, tf.int32))
-            parts.append(
-                _crop(
-                    feature,
-                    tf.gather(rows, place),
-                    tf.gather(images, place),
-                    stride,
-                    output_size,
-                    sampling_ratio,
-                    aligned,
-                )
-            )
-        order = tf.math.invert_permutation(tf.concat(places, axis=0))
-        crops = tf.gather(tf.concat(parts, axis=0), order)
-    crops = tf.ensure_shape(crops, (None, output_size, output_size, features[0].shape[-1]))
-    static = (boxes.shape[0], boxes.shape[1], *crops.shape[1:])
-    crops = tf.reshape(crops, tf.concat([shape[:2], tf.shape(crops)[1:]], axis=0))
-    return tf.ensure_shape(crops, static)
+    matrix = _sparse_matrix(rows, weights, tf.shape(table)[0])
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table)
 
 
-def _crop(feature, rows, images, stride, output_size, sampling_ratio, aligned):
+def spread_rows(values, rows, weights, count):
+    """The transpose of `weighted_rows`: adds weighted values to the rows of an empty table.
+
+    Every row is the work of one thread and adds up in order, so results repeat bit for bit.
+
+    Args:
+        values: float32 tensor `[R, C]`.
+        rows, weights: as in `weighted_rows`.
+        count: int or int32 scalar, T.
+
+    Returns:
+        float32 tensor `[T, C]`.
+    """
     import tensorflow as tf
 
-    dtype = feature.dtype
-    grid = output_size * sampling_ratio
-    half_pixel = 0.5 if aligned else 0.0
-    start = rows[:, :2] / stride - half_pixel
-    size = rows[:, 2:] / stride - half_pixel - start
-    if not aligned:
-        size = tf.maximum(size, 1.0)
-    step = size / grid
-    first = start + 0.5 * step + 1.0  # + 1 for the border
-    last = first + step * (grid - 1)
-    # Symmetric padding by one repeats the outermost pixel.
-    padded = tf.pad(
-        tf.cast(feature, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="SYMMETRIC"
+    matrix = _sparse_matrix(rows, weights, count)
+    # Not `transpose_a`, with which threads add up parts of the same row.
+    matrix = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=values)
+
+
+def _sparse_matrix(columns, values, width):
+    """The matrix `[R, width]` with these values in these columns `[R, K]`, by compressed rows."""
+    import tensorflow as tf
+
+    height = tf.shape(columns, tf.int64)[0]
+    columns = tf.cast(columns, tf.int64)
+    row = tf.broadcast_to(tf.range(height)[:, None], tf.shape(columns, tf.int64))
+    places = tf.stack([tf.reshape(row, (-1,)), tf.reshape(columns, (-1,))], axis=-1)
+    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=places,
+        values=tf.reshape(values, (-1,)),
+        dense_shape=tf.stack([height, tf.cast(width, tf.int64)]),
     )
-    extent = tf.cast(tf.shape(padded)[1:3] - 1, tf.float32)[::-1]
-    first, last = first / extent, last / extent
-    corners = tf.stack([first[:, 1], first[:, 0], last[:, 1], last[:, 0]], axis=-1)
-    samples = tf.image.crop_and_resize(padded, corners, images, (grid, grid))
-    if sampling_ratio > 1:
-        samples = tf.nn.avg_pool2d(samples, sampling_ratio, sampling_ratio, "VALID")
-    return tf.cast(samples, dtype)

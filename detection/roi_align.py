@@ -129,26 +129,18 @@ def _align(features, boxes, levels, strides, output_size, sampling_ratio, aligne
     _check("max_samples", max_samples, 1)
     features = [ops.convert_to_tensor(feature) for feature in features]
     strides = [float(stride) for stride in strides]
-    # The kernel refuses such boxes; out here they pool nothing.
+    # Some positions in such boxes are finite; out here none is inside a map.
     finite = ops.all(ops.isfinite(boxes), axis=-1, keepdims=True)
     boxes = ops.stop_gradient(ops.where(finite, boxes, _FAR_OUTSIDE))
     taps = _all_taps(
         features, boxes, levels, strides, (output_size, sampling_ratio, aligned, max_samples)
     )
-    if sampling_ratio and _tensorflow.kernels_available():
-
-        def forward(*features):
-            return _tensorflow.multilevel_roi_align(
-                features, boxes, levels, strides, output_size, sampling_ratio, aligned
-            )
-    else:
-
-        def forward(*features):
-            return _weighted_sum(features, taps)
+    sparse = _tensorflow.sparse_kernels_available()
+    pooled, spread = (_product, _transposed) if sparse else (_weighted_sum, _scattered)
 
     @ops.custom_gradient
     def pool(*features):
-        return forward(*features), lambda upstream: _gradients(upstream, features, taps)
+        return pooled(features, taps), lambda upstream: _gradients(upstream, features, taps, spread)
 
     return pool(*features)
 
@@ -177,10 +169,7 @@ def _all_taps(features, boxes, levels, strides, grid):
 def _weighted_sum(features, taps):
     """Pool by adding up the terms of all bins, one after the other."""
     rows, row_weights, columns, column_weights = taps
-    channels, count = features[0].shape[-1], rows.shape[-1]
-    table = ops.concatenate(
-        [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features], axis=0
-    )
+    table, count = _table(features), rows.shape[-1]
     total = 0.0
     for i in range(count):
         for j in range(count):
@@ -190,38 +179,84 @@ def _weighted_sum(features, taps):
     return ops.cast(total, features[0].dtype)
 
 
-def _gradients(upstream, features, taps):
+def _product(features, taps):
+    """Pool by one product with the sparse matrix of all terms."""
+    index, weight = _terms(taps)
+    pooled = _tensorflow.weighted_rows(_table(features), _by_bin(index), _by_bin(weight))
+    pooled = ops.reshape(pooled, (*ops.shape(index)[:-2], features[0].shape[-1]))
+    return ops.cast(pooled, features[0].dtype)
+
+
+def _table(features):
+    """The cells of all levels and images as float32 rows."""
+    channels = features[0].shape[-1]
+    # The samples of 16-bit features are float32: only the result is rounded.
+    rows = [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features]
+    return ops.concatenate(rows, axis=0)
+
+
+def _terms(taps, part=slice(None)):
+    """Entries of the table and their weights, `[B, N, output_size, output_size, taps, taps]`.
+
+    Args:
+        taps: what `_all_taps` returns.
+        part: slice of the taps along the first axis, to make the terms of these only.
+    """
+    rows, row_weights, columns, column_weights = taps
+    index = rows[..., :, None, part, None] + columns[..., None, :, None, :]
+    weight = row_weights[..., :, None, part, None] * column_weights[..., None, :, None, :]
+    return index, weight
+
+
+def _by_bin(terms):
+    """Terms as `[B * N * output_size**2, taps**2]`."""
+    return ops.reshape(terms, (-1, terms.shape[-2] * terms.shape[-1]))
+
+
+def _gradients(upstream, features, taps, spread):
     """Gradients of all feature maps.
 
     Left to differentiate the sum itself, a backend would make one gradient of the whole table for
-    every term; here all terms are scattered into one, or, where that takes too much memory, into
-    one for every row of samples. TensorFlow's kernel loses updates when several threads write to
-    one cell, so its gradient is not used.
+    every term; here all terms are added into one.
+
+    Args:
+        upstream: float tensor `[B, N, output_size, output_size, C]`.
+        features: list of tensors `[B, H, W, C]`.
+        taps: what `_all_taps` returns.
+        spread: function of `(upstream, taps, cells)` to the gradient of the table, `[cells, C]`.
     """
-    rows, row_weights, columns, column_weights = taps
-    channels, count = features[0].shape[-1], rows.shape[-1]
     sizes = [ops.shape(f)[0] * ops.shape(f)[1] * ops.shape(f)[2] for f in features]
     # float32, because in 16 bits the gradients of overlapping boxes would not add up.
-    upstream = ops.cast(upstream, "float32")[..., None, None, :]
-
-    def scattered(part):
-        index = rows[..., :, None, part, None] + columns[..., None, :, None, :]
-        weight = row_weights[..., :, None, part, None] * column_weights[..., None, :, None, :]
-        update = upstream * weight[..., None]
-        return ops.segment_sum(
-            ops.reshape(update, (-1, channels)), ops.reshape(index, (-1,)), sum(sizes)
-        )
-
-    if rows.shape[-2] ** 2 * count**2 * channels <= _LARGEST_UPDATE:
-        table = scattered(slice(None))
-    else:
-        table = sum(scattered(slice(i, i + 1)) for i in range(count))
+    table = spread(ops.cast(upstream, "float32"), taps, sum(sizes))
     gradients, first = [], 0
     for feature, size in zip(features, sizes):
         part = ops.reshape(table[first : first + size], ops.shape(feature))
         gradients.append(ops.cast(part, feature.dtype))
         first = first + size
     return tuple(gradients)
+
+
+def _transposed(upstream, taps, cells):
+    """The gradient of the table by a product with the transposed sparse matrix of all terms."""
+    index, weight = _terms(taps)
+    values = ops.reshape(upstream, (-1, upstream.shape[-1]))
+    return _tensorflow.spread_rows(values, _by_bin(index), _by_bin(weight), cells)
+
+
+def _scattered(upstream, taps, cells):
+    """The gradient of the table by scattering all terms, or, where that takes too much memory,
+    those of one row of samples after the other."""
+    channels, count, bins = upstream.shape[-1], taps[0].shape[-1], taps[0].shape[-2] ** 2
+    upstream = upstream[..., None, None, :]
+
+    def scattered(part):
+        index, weight = _terms(taps, part)
+        update = ops.reshape(upstream * weight[..., None], (-1, channels))
+        return ops.segment_sum(update, ops.reshape(index, (-1,)), cells)
+
+    if bins * count**2 * channels <= _LARGEST_UPDATE:
+        return scattered(slice(None))
+    return sum(scattered(slice(i, i + 1)) for i in range(count))
 
 
 def _taps(low, high, stride, extent, output_size, sampling_ratio, aligned, max_samples):

@@ -217,6 +217,32 @@ def test_overlapping_boxes_add_up(path):
     np.testing.assert_allclose(gradients[1], 400 * gradients[0], rtol=1e-4, atol=1e-3)
 
 
+def test_gradient_repeats_bit_for_bit():
+    # Threads that added to the same cells in any order would round differently.
+    features = [tf.random.stateless_normal((1, 24, 24, 32), (0, 1))]
+    boxes = np.random.default_rng(0).uniform([0, 0, 40, 40], [40, 40, 96, 96], (1, 600, 4))
+    upstream = tf.random.stateless_normal((1, 600, 7, 7, 32), (0, 2))
+
+    @tf.function
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            loss = tf.reduce_sum(multilevel_roi_align(features, boxes, [4]) * upstream)
+        return tape.gradient(loss, features)[0]
+
+    assert _tensorflow.sparse_kernels_available()
+    first = gradient().numpy()
+    assert np.abs(first).max() > 1
+    for _ in range(5):
+        np.testing.assert_array_equal(gradient(), first)
+
+
+def test_no_boxes(path):
+    pooled, gradients = pooled_and_gradients(pyramid(), np.zeros((2, 0, 4), "float32"))
+    assert pooled.shape == (2, 0, 7, 7, 3)
+    assert not any(gradient.any() for gradient in gradients)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_features(path, dtype):
     features, boxes = pyramid(), boxes_of_all_sizes()
