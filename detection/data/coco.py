@@ -122,8 +122,6 @@ def _categories(entries, path):
         valid = isinstance(entry, dict) and is_whole(entry.get("id"))
         if not valid or not isinstance(entry.get("name"), str):
             faults.append(f"categories[{position}] needs an integer 'id' and a 'name': {entry}")
-        elif not entry["name"].isprintable() or not entry["name"].strip():
-            faults.append(f"categories[{position}] has no printable 'name': {entry['name']!r}")
         elif entry["id"] in categories:
             faults.append(f"categories[{position}] repeats the id {entry['id']}")
         elif entry["name"] in names:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from detection.data.images import decode_image, read_bytes
-from detection.data.problems import Problems
+from detection.data.problems import DataError, Problems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +80,9 @@ class DetectionDataset:
         records: Sequence of `Record`, one for each image.
         problems: Optional `Problems` found while reading.
 
+    Raises:
+        DataError: If a category's name is empty or holds what a terminal does not print.
+
     Example:
 
     ```python
@@ -94,6 +97,12 @@ class DetectionDataset:
         self.categories = tuple(categories)
         self.records = list(records)
         self.problems = Problems() if problems is None else problems
+        for category in self.categories:
+            if not category.name.isprintable() or not category.name.strip():
+                raise DataError(
+                    f"The names of categories must be printable text. Received: {category.name!a} "
+                    f"(id {category.id}) in {name}"
+                )
 
     def __len__(self):
         return len(self.records)

@@ -7,7 +7,7 @@ from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.images import image_size
 from detection.data.problems import DataError, Problems
-from keras_resnet.data.record_files import RecordFiles, open_builder
+from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
 
 
 def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, max_bad_images=0):
@@ -47,16 +47,10 @@ def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, m
     builder = open_builder(name, data_dir, download)
     names = _class_names(name, builder.info.features)
     dataset_name = builder.name
-    config = tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1)
-    examples = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=config,
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
+    decoders = {"image": tfds.decode.SkipDecoding()}
     problems, records = Problems(), []
     shards = RecordFiles(builder.data_dir)
-    for example in tfds.as_numpy(examples):
+    for example in read_examples(builder, name, split, decoders):
         key = example["tfds_id"].decode()
         path, byte_range = shards.locate(key, example["image"])
         image_id = _image_id(example, key)
@@ -100,9 +94,10 @@ def _categories(dataset_name, names):
 
 def _image_id(example, key):
     if "image/id" in example:
-        return int(example["image/id"])
+        found = example["image/id"]
+        return found.decode("utf-8", "replace") if isinstance(found, bytes) else int(found)
     if "image/filename" in example:
-        return os.path.splitext(example["image/filename"].decode())[0]
+        return os.path.splitext(example["image/filename"].decode("utf-8", "replace"))[0]
     return key
 
 

@@ -1,12 +1,15 @@
 """Labelled images from NumPy arrays and `.npz` files."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from keras_resnet.data.dataset import ImageDataset
+from keras_resnet.data.printable import printable
+
+_SMALL, _MAX_RATIO = 2**28, 200  # Bytes; size over packed size.
+_MAX_CLASSES = 1_000_000
 
 
 def from_arrays(images, labels, class_names=None, name="arrays"):
@@ -64,28 +67,47 @@ def load_npz(path, split, class_names=None):
     if not path.is_file():
         raise ValueError(f"There is no file {str(path)!r}.")
     try:
+        _refuse_bombs(path)
         arrays = np.load(path, allow_pickle=False)
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from None
+    except Exception as error:  # zipfile and NumPy raise of many kinds on damaged files.
+        raise _unreadable(path, error) from None
     if not isinstance(arrays, np.lib.npyio.NpzFile):
         raise ValueError(f"{path} is not a .npz file but a single array.")
+    found = sorted(arrays.files)
+    wanted = (f"x_{split}", f"y_{split}")
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        raise ValueError(
+            f"{path} has no array {' and '.join(missing)}. Received: split={split!r}; "
+            f"its arrays are {printable(', '.join(found))}"
+        )
     try:
         with arrays:
-            found = sorted(arrays.files)
-            wanted = (f"x_{split}", f"y_{split}")
-            missing = [key for key in wanted if key not in found]
-            if missing:
-                raise ValueError(
-                    f"{path} has no array {' and '.join(missing)}. Received: split={split!r}; "
-                    f"its arrays are {', '.join(found)}"
-                )
             images, labels = (arrays[key] for key in wanted)
             if class_names is None:
                 top = max(_largest(arrays[key]) for key in found if key.startswith("y_"))
-                class_names = [str(i) for i in range(top + 1)]
-    except (EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from None
+    except Exception as error:
+        raise _unreadable(path, error) from None
+    if class_names is None:
+        if top > _MAX_CLASSES:
+            raise ValueError(f"{path} has labels up to {top}, more than {_MAX_CLASSES:,} classes.")
+        class_names = [str(i) for i in range(top + 1)]
     return from_arrays(images, labels, class_names, name=f"{path.name} {split}")
+
+
+def _refuse_bombs(path):
+    """Refuses files that unpack to hundreds of times their size, as no images do."""
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            size, packed = member.file_size, member.compress_size
+            if size > _SMALL and size > _MAX_RATIO * packed:
+                raise ValueError(
+                    f"{printable(member.filename)} unpacks from {packed:,} to {size:,}"
+                )
+
+
+def _unreadable(path, error):
+    return ValueError(f"{path} is not a readable .npz file: {error or type(error).__name__}")
 
 
 def _largest(labels):

@@ -1,8 +1,13 @@
 """CIFAR-10 and CIFAR-100 from the files of their authors."""
 
+import contextlib
+import gzip
 import io
+import os
 import pickle
+import pickletools
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +28,7 @@ _NAMES = {
     100: ("meta", b"fine_label_names", "fine_label_names.txt"),
 }
 _PIXELS = 3 * 32 * 32
+_MAX_BYTES = 2**29  # Of one file; the largest published has 150 MiB.
 
 
 def load_cifar(path, split, classes=10):
@@ -31,7 +37,7 @@ def load_cifar(path, split, classes=10):
     Args:
         path: the folder or `.tar.gz` of the "python" or the "binary" version as published, or a
             `.npz` with `x_train, y_train, x_test, y_test`. The pickles of the "python" version
-            are read by an unpickler that makes arrays and nothing else.
+            are read by an unpickler that makes lists, texts and bytes, and nothing else.
         split: `"train"` or `"test"`.
         classes: 10 or 100.
 
@@ -67,7 +73,7 @@ def load_cifar(path, split, classes=10):
         names = _read_names(files, names_file, names_key)
     elif files.has(binary[which]):
         parts = [_read_binary(files, name, binary[2], classes) for name in binary[which]]
-        names = files.read(names_text).decode().split()
+        names = files.read(names_text).decode("ascii", "replace").split()
     else:
         raise ValueError(
             f"{path} holds no CIFAR-{classes} {split} set. Expected {', '.join(python[which])} "
@@ -97,51 +103,110 @@ class _Folder:
     def read(self, name):
         if name not in self._files:
             raise ValueError(f"The file {name} is missing beside {', '.join(self.names()[:8])}.")
+        if self._files[name].stat().st_size > _MAX_BYTES:
+            raise ValueError(f"{name} is larger than {_MAX_BYTES:,} bytes.")
         return self._files[name].read_bytes()
 
 
 class _Archive(_Folder):
-    """Files of a tar archive by name."""
+    """Files of a tar archive by name; they are read from it and never written anywhere."""
 
     def __init__(self, path):
         self._path = path
-        try:
-            with tarfile.open(path) as archive:
-                self._files = {Path(m.name).name: m.name for m in archive if m.isfile()}
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise ValueError(f"{path} is not a readable tar archive: {error}") from None
+        with self._opened() as archive:
+            self._files = {Path(m.name).name: m.name for m in archive if m.isfile()}
 
     def read(self, name):
         if name not in self._files:
             raise ValueError(f"{self._path} has no file {name}.")
+        with self._opened() as archive:
+            return archive.extractfile(self._files[name]).read()
+
+    @contextlib.contextmanager
+    def _opened(self):
         try:
-            with tarfile.open(self._path) as archive:
-                return archive.extractfile(self._files[name]).read()
-        except (tarfile.TarError, OSError, EOFError) as error:
+            with open(self._path, "rb") as file:
+                packed = file.read(2) == b"\x1f\x8b"
+                file.seek(0)
+                plain = gzip.GzipFile(fileobj=file) if packed else file
+                with tarfile.open(fileobj=_Bounded(plain), mode="r:") as archive:
+                    yield archive
+        # A KeyError is a link to a member that is not there.
+        except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error) as error:
             raise ValueError(f"{self._path} is not a readable tar archive: {error}") from None
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Makes the arrays, lists and texts of the published files and refuses all else."""
+class _Bounded:
+    """A file that gives up where a small archive turns out to unpack to a huge one."""
 
-    _ALLOWED = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-        }
-    )
+    def __init__(self, file):
+        self._file = file
+        self.tell = file.tell
+
+    def read(self, size):
+        if size > _MAX_BYTES:
+            raise OSError(f"one of its parts is larger than {_MAX_BYTES:,} bytes")
+        return self._file.read(size)
+
+    def seek(self, position, whence=os.SEEK_SET):
+        if whence == os.SEEK_SET and position > 4 * _MAX_BYTES:
+            raise OSError(f"it unpacks to more than {4 * _MAX_BYTES:,} bytes")
+        return self._file.seek(position, whence)
+
+
+class _Array:
+    """Stands in for an array of a pickle: takes its parts, of which we make one ourselves.
+
+    NumPy believes what a pickle says about an array, whatever it does to the memory.
+    """
+
+    parts = None
+
+    def __setstate__(self, state):
+        self.parts = state
+
+
+class _Dtype:
+    """Stands in for an array's type: takes its name."""
+
+    def __init__(self, name):
+        self.name = name.decode("latin1") if isinstance(name, bytes) else name
+
+    def __setstate__(self, state):
+        pass
+
+
+class _PartsOnly(pickle.Unpickler):
+    """Makes the lists and texts of the published files and takes the parts of their arrays."""
 
     def find_class(self, module, name):
-        if (module, name) not in self._ALLOWED:
+        # New functions for each name: a pickle may set attributes of what it gets.
+        made = {
+            ("numpy.core.multiarray", "_reconstruct"): lambda *arguments: _Array(),
+            ("numpy._core.multiarray", "_reconstruct"): lambda *arguments: _Array(),
+            ("numpy", "ndarray"): None,
+            ("numpy", "dtype"): lambda name, *flags: _Dtype(name),
+            # How protocols before 3 write bytes.
+            ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
+        }
+        if (module, name) not in made:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        if name == "_reconstruct":
-            from numpy._core import multiarray
+        return made[module, name]
 
-            return multiarray._reconstruct
-        return super().find_class(module, name)
+
+# Opcodes that the published files and those of NumPy before protocol 5 have no use for.
+_REFUSED = {"EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "PERSID", "BINPERSID"}
+_MAX_MEMO = 2**22
+
+
+def _check_opcodes(content):
+    """Walks over a pickle without doing what it says."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in _REFUSED:
+            raise pickle.UnpicklingError(f"it holds the opcode {opcode.name}")
+        # The unpickler reserves memory up to the number.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > _MAX_MEMO:
+            raise pickle.UnpicklingError(f"it numbers an object {argument}")
 
 
 # What a file that is no pickle, or only a part of one, makes of an unpickler.
@@ -153,6 +218,7 @@ _BROKEN_PICKLE = (
     KeyError,
     MemoryError,
     OverflowError,
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -160,7 +226,9 @@ _BROKEN_PICKLE = (
 
 def _unpickle(files, name):
     try:
-        content = _ArraysOnly(io.BytesIO(files.read(name)), encoding="bytes").load()
+        content = files.read(name)
+        _check_opcodes(content)
+        content = _PartsOnly(io.BytesIO(content), encoding="bytes").load()
     except _BROKEN_PICKLE as error:
         raise ValueError(f"{name} is not a file of the CIFAR python version: {error}.") from None
     if not isinstance(content, dict):
@@ -170,16 +238,28 @@ def _unpickle(files, name):
 
 def _read_python(files, name, label_key):
     content = _unpickle(files, name)
-    images, labels = content.get(b"data"), content.get(label_key)
+    images, labels = _pixels(content.get(b"data")), content.get(label_key)
     if (
-        not isinstance(images, np.ndarray)
-        or images.dtype != np.uint8
+        images is None
         or not isinstance(labels, list)
         or not all(isinstance(label, int) for label in labels)
         or images.shape != (len(labels), _PIXELS)
     ):
         raise ValueError(f"{name} does not hold 32x32 RGB images and one label for each.")
     return images, np.asarray(labels, "int64")
+
+
+def _pixels(value):
+    """The uint8 array that an `_Array` describes, or None if it describes none."""
+    try:
+        _, (rows, columns), dtype, fortran, data = value.parts
+        names_bytes = isinstance(dtype, _Dtype) and dtype.name in ("u1", "|u1")
+        if not names_bytes or len(data) != rows * columns:
+            return None
+        order = "F" if fortran else "C"
+        return np.frombuffer(data, "uint8").reshape((rows, columns), order=order)
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _read_names(files, name, key):

@@ -35,6 +35,11 @@ class ImageDataset:
     def __init__(self, name, class_names, labels, read=None, where=None, images=None):
         self.name = name
         self.class_names = tuple(class_names)
+        for class_name in self.class_names:
+            if not class_name.isprintable() or not class_name.strip():
+                raise ValueError(
+                    f"The class names of {name} must be printable text. Received: {class_name!a}"
+                )
         labels = np.asarray(labels)
         if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(
@@ -88,7 +93,8 @@ class ImageDataset:
             total.update(np.ascontiguousarray(self.images))
         else:
             for index in range(len(self)):
-                total.update("/".join(self.where(index).split("/")[-2:]).encode() + b"\0")
+                place = "/".join(self.where(index).split("/")[-2:])
+                total.update(place.encode("utf-8", "surrogatepass") + b"\0")
         return {"count": len(self), "sha256": total.hexdigest()}
 
     def summary(self):

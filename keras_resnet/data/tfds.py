@@ -5,7 +5,7 @@ import numpy as np
 from keras_resnet.data.dataset import ImageDataset
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.images import decode_image, read_bytes
-from keras_resnet.data.record_files import RecordFiles, open_builder
+from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
 
 _IN_MEMORY = 2**30  # Bytes that images of one size may take, to be decoded at once.
 
@@ -44,25 +44,12 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
     builder = open_builder(name, data_dir, download)
     features = builder.info.features
     class_names = _class_names(tfds, name, features)
-    # The names that TFDS gives its examples say where they are stored.
-    config = tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1)
-    try:
-        examples = builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            read_config=config,
-            decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
-            ),
-        )
-    except ValueError as error:
-        raise DataError(
-            f"{name} has the splits {', '.join(builder.info.splits)}. "
-            f"Received: split={split!r} ({str(error).strip().splitlines()[0]})"
-        ) from error
+    decoders = tfds.decode.PartialDecoding(
+        {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
+    )
     files = RecordFiles(builder.data_dir)
     labels, paths, path_of, ranges, keys = [], [], {}, [], []
-    for example in tfds.as_numpy(examples):
+    for example in read_examples(builder, name, split, decoders):
         key = example["tfds_id"].decode()
         path, (offset, length) = files.locate(key, example["image"])
         if path not in path_of:

@@ -1,4 +1,4 @@
-"""YAML as configs need it: bounded, without aliases, without YAML 1.1's surprises."""
+"""YAML as configs need it: bounded, without aliases and tags, without YAML 1.1's surprises."""
 
 import re
 from typing import ClassVar
@@ -12,7 +12,7 @@ _SCALAR = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses aliases and repeated keys, with plain rules for scalars.
+    """SafeLoader that refuses aliases, tags and repeated keys, with plain rules for scalars.
 
     Words are booleans only as `true` and `false` (YAML 1.1 also takes `no` and `on`), numbers are
     decimal (1.1 reads `1:30` as 90 and `1e-3` as text), and dates stay text.
@@ -25,6 +25,12 @@ class _Loader(yaml.SafeLoader):
             mark = self.peek_event().start_mark
             raise yaml.composer.ComposerError(
                 None, None, "aliases (*name) are not allowed in configs", mark
+            )
+        # A tag asks for a type, such as !!python/object; those of plain YAML fail in many ways.
+        event = self.peek_event()
+        if getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(
+                None, None, f"tags ({event.tag}) are not allowed in configs", event.start_mark
             )
         return super().compose_node(parent, index)
 
@@ -86,7 +92,7 @@ def parse(text, where):
         The value; None for empty text.
 
     Raises:
-        ConfigError: malformed, too large, aliases, repeated keys, nested too deeply.
+        ConfigError: malformed, too large, aliases, tags, repeated keys, nested too deeply.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{where} is larger than {MAX_CHARACTERS} characters.")
