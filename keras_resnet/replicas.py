@@ -49,6 +49,23 @@ def uniform_rows(rows, columns, seed):
     return noise[first : first + rows]
 
 
+def predict_batch(model, x):
+    """What a model predicts for a batch, of which every replica gets its share.
+
+    Args:
+        model: built `keras.Model`.
+        x: array or dict of arrays, rows first.
+
+    Returns:
+        NumPy array, or what the model returns with NumPy arrays in it.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return model.predict_on_batch(x)
+    # Of `predict_on_batch` every replica would get the whole batch.
+    return model.predict(x, batch_size=len(keras.tree.flatten(x)[0]), verbose=0)
+
+
 def _replica():
     """What runs as one replica of several, or None."""
     if replica_count() == 1:

@@ -3,6 +3,8 @@
 import numpy as np
 
 from keras_resnet.data.batches import numpy_batches
+from keras_resnet.replicas import predict_batch
+from keras_resnet.training.processes import gather, on_own_device
 
 
 class ClassificationFigures:
@@ -43,6 +45,19 @@ class ClassificationFigures:
         self._fifth += int((rank < 5).sum())
         self._count += len(labels)
 
+    @property
+    def sums(self):
+        """What the figures are made of, as plain numbers: tuple."""
+        return self._loss, self._first, self._fifth, self._count
+
+    def add_sums(self, sums):
+        """Adds the `sums` of other batches."""
+        loss, first, fifth, count = sums
+        self._loss += loss
+        self._first += first
+        self._fifth += fifth
+        self._count += count
+
     def result(self):
         """The figures so far.
 
@@ -69,7 +84,8 @@ def evaluate_logits(model, batches):
     Args:
         model: `keras.Model`, built.
         batches: what `make_batches` returns outside training: `(x, y)`, int labels `y` `(B,)`,
-            -1 for rows that only fill the batch.
+            -1 for rows that only fill the batch. Where several processes train together, this
+            one's share of them; the figures are those of all.
 
     Returns:
         Dict of floats `loss` (mean cross-entropy), `accuracy` (top-1) and `top5`, and the int
@@ -83,15 +99,10 @@ def evaluate_logits(model, batches):
     figures = evaluate_logits(model, batches)
     ```
     """
-    figures = ClassificationFigures()
-    for x, labels in numpy_batches(batches):
-        figures.add(_predict(model, x, len(labels)), labels)
-    return figures.result()
-
-
-def _predict(model, x, count):
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
-        # Of `predict_on_batch` every TensorFlow replica would get the whole batch.
-        return model.predict(x, batch_size=count, verbose=0)
-    return model.predict_on_batch(x)
+    own, everyone = ClassificationFigures(), ClassificationFigures()
+    with on_own_device(model):
+        for x, labels in numpy_batches(batches):
+            own.add(predict_batch(model, x), labels)
+    for sums in gather(own.sums):
+        everyone.add_sums(sums)
+    return everyone.result()

@@ -106,7 +106,8 @@ class DeviceFeed:
         evaluation_batch: int.
         fill: colour of what a crop takes from beyond the border, int for each channel; that of
             the configuration comes first.
-        share: `(index, count)`, which process of how many this is.
+        share: `(index, count)`, which process of how many this is; `training_batches` with `whole`
+            are those of all.
     """
 
     def __init__(self, config, model, train, val, seed, evaluation_batch, fill, share=(0, 1)):
@@ -124,14 +125,14 @@ class DeviceFeed:
         self.training_model = _from_positions(layer, model, "training")
         self.evaluation_model = _from_positions(DeviceImages(val.images), model, "evaluation")
 
-    def training_batches(self, start_epoch=0, start_batch=0):
+    def training_batches(self, start_epoch=0, start_batch=0, whole=False):
         return DeviceBatches(
             self._train,
             self._batch,
             training=True,
             start_epoch=start_epoch,
             start_batch=start_batch,
-            share=self._share,
+            share=(0, 1) if whole else self._share,
             **self._options,
         )
 
@@ -152,7 +153,7 @@ class PipelineFeed:
         self._evaluation_config = self._config.model_copy(update={"batch_size": evaluation_batch})
         self.training_model = self.evaluation_model = model
 
-    def training_batches(self, start_epoch=0, start_batch=0):
+    def training_batches(self, start_epoch=0, start_batch=0, whole=False):
         from keras_resnet.data.batches import make_batches
 
         return make_batches(
@@ -161,7 +162,7 @@ class PipelineFeed:
             training=True,
             start_epoch=start_epoch,
             start_batch=start_batch,
-            share=self._share,
+            share=(0, 1) if whole else self._share,
         )
 
     def evaluation_batches(self):

@@ -8,6 +8,7 @@ import keras
 
 from keras_resnet.training import strict_json
 from keras_resnet.training.divergence import broken_losses
+from keras_resnet.training.processes import is_main
 from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
@@ -20,7 +21,7 @@ class Checkpoints(keras.callbacks.Callback):
     The best value so far belongs to the state of a run, so a run that `loop.fit` continues does
     not overwrite a better `best`; it is also written beside the weights, for people. Under an
     `EMA` that is to be saved, what is saved is the average. An epoch whose loss is not finite
-    saves nothing.
+    saves nothing. Of several processes that train together, only the first saves.
 
     Args:
         folder: folder of the checkpoints, `runs/<name>/weights`.
@@ -77,9 +78,12 @@ class Checkpoints(keras.callbacks.Callback):
         best = value is not None and self._improves(float(value))
         with self.ema.applied() if self.ema is not None else contextlib.nullcontext():
             if best:
+                self.best, self.best_epoch = float(value), epoch + 1
+            if not is_main():
+                return
+            if best:
                 with writing(self.folder / "best"):
                     self.save(self.folder / "best")
-                self.best, self.best_epoch = float(value), epoch + 1
                 with writing(self.folder / RECORD):
                     write_file(self.folder / RECORD, strict_json.dumps(self.get_run_state()))
             with writing(self.folder / "last"):

@@ -1,10 +1,13 @@
 """Precision, compilation, several devices, and a line about the machine."""
 
 import contextlib
+import json
 import os
 import platform
 
 import keras
+
+from keras_resnet.training.processes import process_count
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -117,21 +120,25 @@ def set_deterministic():
 def data_parallel(devices=1, batch_size=None):
     """Within it, models are built, compiled and trained on several devices of this machine.
 
-    Every device has all weights and a share of each batch; the gradients are those of the whole
-    batch. TensorFlow does it by `MirroredStrategy`, without XLA (`choose_jit`), with one step an
-    execution, and with norm statistics of each device's share unless the norm is synchronised;
-    JAX by `keras.distribution.DataParallel`, whose norms see the whole batch.
+    Every device has all weights and an equal share of each batch; loss and gradients are those of
+    the whole batch. So a batch size is that of all devices together, and a learning rate that
+    suits it on one device suits it on several. TensorFlow does it by `MirroredStrategy`, without
+    XLA (`choose_jit`), with one step an execution, and with norm statistics of each device's share
+    unless the norm is synchronised; JAX by `keras.distribution.DataParallel`, whose norms see the
+    whole batch. After `join_processes` the devices are those of all processes.
 
     Args:
-        devices: int, or `"all"` accelerators (all CPU devices where there are none). With 1
-            nothing is changed.
-        batch_size: int, images in a batch, to check that it can be shared out; None for no check.
+        devices: int, or `"all"` accelerators (all CPU devices where there are none), in each
+            process. With 1 in a single process nothing is changed.
+        batch_size: int, images in a batch of all devices together, to check that it can be shared
+            out; None for no check.
 
     Yields:
-        int, the number of devices.
+        int, the number of devices of all processes together.
 
     Raises:
-        ValueError: there are fewer devices, or the batch cannot be shared out.
+        ValueError: there are fewer devices, the batch cannot be shared out, or TensorFlow is to
+            train in several processes.
 
     Example:
     ```python
@@ -141,6 +148,7 @@ def data_parallel(devices=1, batch_size=None):
         fit(model, make_batches, steps=1000, folder="runs/a")
     ```
     """
+    refuse_several_workers()
     present = _device_names()
     count = len(present) if devices == "all" else devices
     if not isinstance(count, int) or not 1 <= count <= len(present):
@@ -148,12 +156,15 @@ def data_parallel(devices=1, batch_size=None):
             f"`devices` must be 'all' or from 1 to {len(present)}, the devices that "
             f"{keras.backend.backend()} sees ({', '.join(present)}). Received: devices={devices!r}"
         )
-    if batch_size is not None and batch_size % count:
+    processes = process_count()
+    together = count * processes
+    if batch_size is not None and batch_size % together:
+        where = f" ({count} in each of {processes} processes)" if processes > 1 else ""
         raise ValueError(
-            f"A batch must be a multiple of the number of devices, {count}. "
-            f"Received: batch_size={batch_size}"
+            f"A batch must be a multiple of the number of devices, {together}{where}, which get "
+            f"equal shares of it. Received: batch_size={batch_size}"
         )
-    if count == 1:
+    if together == 1:
         yield 1
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -162,17 +173,53 @@ def data_parallel(devices=1, batch_size=None):
             yield count
     else:
         before = keras.distribution.distribution()
+        names = present[:count] if processes == 1 else _of_each_process(count)
         keras.distribution.set_distribution(
-            keras.distribution.DataParallel(devices=present[:count])
+            keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
         )
         try:
-            yield count
+            yield together
         finally:
             keras.distribution.set_distribution(before)
 
 
+def refuse_several_workers(strategy=None):
+    """Refuses TensorFlow's training in several processes, which Keras 3 does not do right.
+
+    Args:
+        strategy: `tf.distribute.Strategy` of a model; None for the current one.
+
+    Raises:
+        ValueError: a `MultiWorkerMirroredStrategy`, or a `TF_CONFIG` of several workers.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    strategy = strategy or tf.distribute.get_strategy()
+    workers = _workers(os.environ.get("TF_CONFIG"))
+    if workers < 2 and not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    raise ValueError(
+        "Keras 3 does not train in several TensorFlow processes: under MultiWorkerMirroredStrategy "
+        "`fit` fails. Train with KERAS_BACKEND=jax, which takes several machines (--processes, or "
+        "the KERAS_DISTRIBUTION_* environment variables), or on the devices of one machine "
+        "(train.devices), without TF_CONFIG. Received: "
+        f"strategy={type(strategy).__name__}, {workers} workers in TF_CONFIG"
+    )
+
+
+def _workers(text):
+    """How many workers a TF_CONFIG names: 0 without one."""
+    try:
+        cluster = json.loads(text or "{}").get("cluster", {})
+        return sum(len(cluster.get(kind, ())) for kind in ("chief", "master", "worker"))
+    except (ValueError, AttributeError, TypeError):
+        return 0
+
+
 def _device_names():
-    """Accelerators of this machine, or its CPU devices, as the backend's own tools call them."""
+    """Devices of this process, accelerators if there are any, as its backend's tools call them."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -180,8 +227,26 @@ def _device_names():
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return [device.name for device in found]
     if backend == "jax":
-        return keras.distribution.list_devices()
+        import jax
+
+        return [f"{device.platform}:{device.id}" for device in jax.local_devices()]
     return [backend]
+
+
+def _of_each_process(count):
+    """Names of the first devices of each process, in the order of the shares of a batch."""
+    import jax
+
+    owned = {}
+    for device in sorted(jax.devices(), key=lambda d: (d.process_index, d.id)):
+        owned.setdefault(device.process_index, []).append(f"{device.platform}:{device.id}")
+    fewest = min(map(len, owned.values()))
+    if fewest < count:
+        raise ValueError(
+            f"Each process needs {count} devices, and one has {fewest}; lower `devices`. "
+            f"Received: devices={count}"
+        )
+    return [name for names in owned.values() for name in names[:count]]
 
 
 def describe_hardware():

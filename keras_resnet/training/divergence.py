@@ -6,6 +6,7 @@ import pathlib
 import keras
 
 from keras_resnet.training.broken_batch import flat, not_finite, save_batch
+from keras_resnet.training.processes import is_main
 from keras_resnet.training.variable_keys import variable_keys
 
 
@@ -81,6 +82,7 @@ class NaNStop(keras.callbacks.Callback):
         broken = broken_losses(logs or {})
         if not broken:
             return
+        self.model  # noqa: B018 - on JAX this brings the weights of the last step into it
         names = ", ".join(f"{name} is {value}" for name, value in broken.items())
         parts = [f"Training diverged in epoch {self._epoch + 1}, step {batch + 1}: {names}."]
         about = {"epoch": self._epoch + 1, "losses": {k: str(v) for k, v in broken.items()}}
@@ -89,7 +91,7 @@ class NaNStop(keras.callbacks.Callback):
             parts.append(f"Batch: {'; '.join(told.values())}.")
             about["batch"] = told
         saved = []
-        if self.batch is not None:
+        if self.batch is not None and is_main():
             for step in steps:
                 x, y = self.batch(self._epoch, step)
                 told = {**about, "step": step + 1, "batch": about.get("batch", {}).get(step)}

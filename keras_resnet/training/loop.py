@@ -4,10 +4,12 @@ import contextlib
 import pathlib
 
 from keras_resnet.training.checkpoints import Checkpoints
+from keras_resnet.training.devices import refuse_several_workers
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.input_wait import InputWait
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop_callbacks import Evaluate, Everyone, SaveState
+from keras_resnet.training.processes import is_main
 from keras_resnet.training.run_state import RunState
 from keras_resnet.training.stop_after import StopAfter
 from keras_resnet.training.stopping import stop_on_signals
@@ -81,7 +83,8 @@ def fit(
     ```
     """
     callbacks = list(callbacks)
-    with run_lock(folder), stop_on_signals(stop_by_signals) as stop:
+    lock = run_lock(folder) if is_main() else contextlib.nullcontext()
+    with lock, stop_on_signals(stop_by_signals) as stop:
         for callback in callbacks:
             callback.set_model(model)
         ema = next((c for c in callbacks if isinstance(c, EMA)), None)
@@ -147,6 +150,7 @@ def fit(
 def _check_executions(model, steps, per_epoch):
     together = model.steps_per_execution
     strategy = getattr(model, "distribute_strategy", None)
+    refuse_several_workers(strategy)
     if strategy is not None and strategy.num_replicas_in_sync > 1 and together > 1:
         raise ValueError(
             "TensorFlow trains on several devices with one step an execution only. "

@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_resnet.training.processes import highest
 from keras_resnet.training.stopping import StopRequest, TrainingStopped
 from keras_resnet.training.variable_keys import variable_keys
 
@@ -76,6 +77,9 @@ class Everyone(keras.callbacks.CallbackList):
 class Evaluate(keras.callbacks.Callback):
     """Adds the figures of a function to the logs of an epoch, and leaves no other trace.
 
+    Where several processes train together, each calls the function, which must return the same in
+    all of them.
+
     Args:
         evaluate: callable `(epoch) -> dict` from name to number.
         every: int, epochs between evaluations.
@@ -145,7 +149,7 @@ class SaveState(keras.callbacks.Callback):
         done = self._epoch * self.steps_per_epoch + self._batch
         if self._batch == self.steps_per_epoch or done >= self.steps:
             return  # What an epoch's end adds is saved there.
-        stopping = self.stop.signal is not None
+        stopping = self._asked()
         if stopping or (self.every and done - self._saved >= self.every):
             model = self.model
             self._save(model, done, model.metrics_variables)
@@ -155,8 +159,13 @@ class SaveState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.state.logs = dict(logs or {})
         self._save(self.model, epoch * self.steps_per_epoch + self._batch)
-        if self.stop.signal is not None:
+        if self._asked():
             self._end()
+
+    def _asked(self):
+        """Whether this process, or another that trains with it, is to stop."""
+        self.stop.signal = highest(self.stop.signal or 0) or None
+        return self.stop.signal is not None
 
     def _end(self):
         raise TrainingStopped(

@@ -119,6 +119,22 @@ def batch_share():
     return process_index(), process_count()
 
 
+def highest(number):
+    """The highest of the processes' numbers, for all of them. To be called in all of them.
+
+    Args:
+        number: int.
+
+    Returns:
+        int.
+    """
+    if process_count() == 1:
+        return number
+    from jax.experimental.multihost_utils import process_allgather
+
+    return int(process_allgather(np.array(number, "int32")).max())
+
+
 def gather(value):
     """What each process has, for all of them. To be called in all of them.
 
@@ -220,6 +236,8 @@ def lost_processes():
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):  # of this process' own memory
+            raise
         raise ProcessLost(
             f"Process {process_index()} of {process_count()} cannot reach the others; one of them "
             "has ended, see its output. Start all of them again with run.resume=true. "

@@ -8,6 +8,7 @@ import time
 import keras
 
 from keras_resnet.training.learning_rate import LearningRateReader
+from keras_resnet.training.processes import is_main
 from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
@@ -20,7 +21,8 @@ class CSVResults(keras.callbacks.Callback):
     (`metrics/mAP50`). Figures under `time/` differ from run to run, as `time` does. A row is on
     disk when the epoch's callbacks are done, and the file is replaced as a whole, so it is never
     half a row. When a run continues from an earlier epoch, the rows from there on are replaced.
-    A log that is missing in an epoch leaves its cell empty.
+    A log that is missing in an epoch leaves its cell empty. Of several processes that train
+    together, only the first writes.
 
     Place it after callbacks that add figures to the logs.
 
@@ -52,6 +54,8 @@ class CSVResults(keras.callbacks.Callback):
         self._steps = batch + 1
 
     def on_epoch_end(self, epoch, logs=None):
+        if not is_main():
+            return
         rows = [row for row in read_results(self.path) if int(row["epoch"]) < epoch + 1]
         if self._time_before is None:
             self._time_before = float(rows[-1]["time"]) if rows else 0.0

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 from keras_resnet.training.drift import refuse_drift
+from keras_resnet.training.processes import gather, is_main
 from keras_resnet.training.run import new_run_folder
 from keras_resnet.training.training_state import (
     read_extra,
@@ -123,10 +124,14 @@ class RunState:
     def save(self, model, metrics=None):
         """Writes the state of a step; position and logs are the attributes.
 
+        Of several processes that train together, only the first writes.
+
         Args:
             model: the model, as `Callback.model` gives it.
             metrics: list of variables, the accumulators of the running epoch, or None.
         """
+        if not is_main():
+            return
         extra = {
             "epoch": self.epoch,
             "batch": self.batch,
@@ -164,10 +169,15 @@ class RunState:
                 if place == len(folders) - 1:
                     raise
                 self.say(f"{error} Continuing from the state before it.")
-                # So that the next save does not push out the whole one for it.
-                shutil.rmtree(folder, ignore_errors=True)
-        for leftover in self.folder.glob(".*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        if len(set(gather(place))) > 1:
+            raise ValueError(
+                f"The processes of this run see different states in {self.folder}. It must be on "
+                "storage that all of them share."
+            )
+        if is_main():
+            # So that the next save does not push out the whole one for a damaged one.
+            for leftover in (*folders[:place], *self.folder.glob(".*.tmp")):
+                shutil.rmtree(leftover, ignore_errors=True)
         self.epoch, self.batch, self.done = extra["epoch"], extra["batch"], extra["done"]
         self.logs = extra["logs"]
         self.metrics = [arrays[key] for key in sorted(arrays) if key.startswith("metrics/")]
