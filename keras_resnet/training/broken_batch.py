@@ -131,7 +131,7 @@ def _first_broken(model):
         def watching(*arguments, **options):
             outputs = call(*arguments, **options)
             if not all(_finite(value) for value in keras.tree.flatten(outputs)):
-                broken.append(layer.path or layer.name)
+                broken.append((layer.path or layer.name).removeprefix(f"{model.name}/"))
             return outputs
 
         return watching

@@ -1,9 +1,11 @@
 """Runs that are killed at chosen moments and continued; a program for `test_loop_killed.py`.
 
-`python killed_runs.py FOLDER every|some` prints, as JSON, what the uninterrupted run left and what
-others left in the end: with `every`, one for each moment, killed there and continued; with `some`,
-one that is killed three times. Each part of a run is a process forked from this one, in which
-neither TensorFlow nor JAX has begun to work.
+`python killed_runs.py FOLDER some` prints, as JSON, what an uninterrupted run left, and what one
+left that was killed three times and continued. Each part of a run is a process forked from this
+one, in which neither TensorFlow nor JAX has begun to work.
+
+`python killed_runs.py FOLDER every` continues a run of 50 steps in one process from every moment of
+it: every step, evaluation and write to the disk, see `snapshots.py`.
 """
 
 import csv
@@ -27,6 +29,7 @@ from keras_resnet.training.optimizer import SGD
 from keras_resnet.training.results import CSVResults
 from keras_resnet.training.schedules import WarmupCosine
 from keras_resnet.training.variable_keys import variable_keys
+from tests.keras_resnet.training.snapshots import continued_from_every_moment
 
 STEPS, STEPS_PER_EPOCH, BATCH = 13, 5, 4
 RNG = np.random.default_rng(0)
@@ -65,7 +68,7 @@ def make_batches(epoch, batch):
     return batches
 
 
-def build():
+def build(steps=STEPS):
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
@@ -78,7 +81,7 @@ def build():
             keras.layers.Dense(2),
         ]
     )
-    schedule = WarmupCosine(0.1, STEPS, warmup_steps=3)
+    schedule = WarmupCosine(0.1, steps, warmup_steps=3)
     model.compile(
         SGD(schedule, weight_decay=1e-3, gradient_accumulation_steps=2, use_ema=True),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -90,7 +93,7 @@ def build():
 class Killer(keras.callbacks.Callback):
     """Counts what happens in a run, and kills the process at one of the moments.
 
-    `at` is the number of a moment, or `(kind, number)` for one among those of its kind.
+    `at` is `(kind, number)`, a moment among those of its kind, or None.
     """
 
     def __init__(self, at):
@@ -100,7 +103,7 @@ class Killer(keras.callbacks.Callback):
             setattr(os, name, self._watched(name, getattr(os, name)))
 
     def happens(self, name):
-        if self.at in (len(self.seen), (name, self.seen.count(name))):
+        if self.at == (name, self.seen.count(name)):
             os.kill(os.getpid(), signal.SIGKILL)
         self.seen.append(name)
 
@@ -118,8 +121,8 @@ class Killer(keras.callbacks.Callback):
         self.happens("step done")
 
 
-def run(folder, killer, resume):
-    model = build()
+def run(folder, killer, resume, model=None, steps=STEPS, state_every=2):
+    model = build() if model is None else model
     ema = EMA(decay=0.8, every=2)
 
     def evaluate(epoch):
@@ -140,11 +143,11 @@ def run(folder, killer, resume):
     logs = fit(
         model,
         make_batches,
-        steps=STEPS,
+        steps=steps,
         folder=folder,
         callbacks=callbacks,
         evaluate=evaluate,
-        state_every=2,
+        state_every=state_every,
         resume=resume,
         say=lambda line: None,
     )
@@ -162,7 +165,7 @@ def run(folder, killer, resume):
         "saved": [hashlib.sha256(p.read_bytes()).hexdigest() for p in (*best, *last)],
         "temporary": [str(p) for p in folder.rglob(".*")],
     }
-    (folder / "left.json").write_text(json.dumps({"left": left, "seen": killer.seen}))
+    return left
 
 
 def process(folder, kill_at=None, resume=False):
@@ -171,7 +174,9 @@ def process(folder, kill_at=None, resume=False):
     child = os.fork()
     if child == 0:
         try:
-            run(folder, Killer(kill_at), resume)
+            killer = Killer(kill_at)
+            left = run(folder, killer, resume)
+            (folder / "left.json").write_text(json.dumps({"left": left, "seen": killer.seen}))
             os._exit(0)
         except BaseException:
             traceback.print_exc()
@@ -184,23 +189,30 @@ def left_in(folder):
     return json.loads((folder / "left.json").read_text())
 
 
-def main(folder, amount):
+def every(folder):
+    model = build(steps=50)
+
+    def run_it(place, moments, resume):
+        return run(place, moments, resume, model, steps=50, state_every=1)
+
+    kinds = ("step", "step done", "evaluation", "fsync", "rename", "replace")
+    seen, wrong = continued_from_every_moment(run_it, model, folder, kinds)
+    print(json.dumps({"seen": seen, "wrong": wrong}))
+
+
+def some(folder):
     assert process(folder / "whole") == 0
     seen = left_in(folder / "whole")["seen"]
+    rng = random.Random(5)
     # Before the first step there is nothing to continue.
-    plans = [[moment] for moment in range(seen.index("step"), len(seen))]
-    if amount == "some":
-        rng = random.Random(5)
-        kinds = {"step": 4, "fsync": 12, "evaluation": 2}
-        plans = [[(kind, rng.randrange(1, count)) for kind, count in kinds.items()]]
-    found = []
-    for number, plan in enumerate(plans):
-        place = folder / f"killed_{number}"
-        codes = [process(place, at, resume=bool(part)) for part, at in enumerate([*plan, None])]
-        left = left_in(place)["left"] if codes[-1] == 0 else None
-        found.append({"plan": plan, "codes": codes, "left": left})
-    print(json.dumps({"seen": seen, "whole": left_in(folder / "whole")["left"], "found": found}))
+    kinds = {"step": 4, "fsync": 12, "evaluation": 2}
+    plan = [(kind, rng.randrange(1, count)) for kind, count in kinds.items()]
+    place = folder / "killed"
+    codes = [process(place, at, resume=bool(part)) for part, at in enumerate([*plan, None])]
+    left = left_in(place)["left"] if codes[-1] == 0 else None
+    whole = left_in(folder / "whole")["left"]
+    print(json.dumps({"seen": seen, "whole": whole, "plan": plan, "codes": codes, "left": left}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    {"some": some, "every": every}[sys.argv[2]](Path(sys.argv[1]))

@@ -12,7 +12,7 @@ import pytest
 PROGRAM = Path(__file__).with_name("killed_runs.py")
 
 
-def check(tmp_path, backend, amount):
+def report(tmp_path, backend, amount):
     environment = {
         "KERAS_BACKEND": backend,
         "JAX_PLATFORMS": "cpu",
@@ -28,25 +28,25 @@ def check(tmp_path, backend, amount):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])
-    whole = report["whole"]
-    assert [row["epoch"] for row in whole["rows"]] == ["1", "2", "3"]
-    assert len(whole["saved"]) == 2 and whole["temporary"] == []
-    assert report["seen"].count("step") == 13 and report["seen"].count("evaluation") == 3
-    for killed in report["found"]:
-        deaths = [-signal.SIGKILL] * len(killed["plan"])
-        assert killed["codes"] == [*deaths, 0], (killed["plan"], done.stderr)
-        assert killed["left"] == whole, killed["plan"]
-    return report
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_killed_in_a_step_a_write_and_an_evaluation(tmp_path, backend):
-    (killed,) = check(tmp_path, backend, "some")["found"]
-    assert [kind for kind, _ in killed["plan"]] == ["step", "fsync", "evaluation"]
+    found, errors = report(tmp_path, backend, "some")
+    whole = found["whole"]
+    assert [row["epoch"] for row in whole["rows"]] == ["1", "2", "3"]
+    assert len(whole["saved"]) == 2 and whole["temporary"] == []
+    assert found["seen"].count("step") == 13 and found["seen"].count("evaluation") == 3
+    assert [kind for kind, _ in found["plan"]] == ["step", "fsync", "evaluation"]
+    assert found["codes"] == [*[-signal.SIGKILL] * 3, 0], errors
+    assert found["left"] == whole
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_killed_at_every_moment(tmp_path, backend):
-    assert len(check(tmp_path, backend, "every")["found"]) > 100
+def test_continued_from_every_moment_of_fifty_steps(tmp_path, backend):
+    found, _ = report(tmp_path, backend, "every")
+    assert found["seen"].count("step") == 50 and found["seen"].count("evaluation") == 10
+    assert len(found["seen"]) > 400
+    assert found["wrong"] == []
