@@ -19,6 +19,7 @@ from detection.pretrained import load_pretrained
 from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
+from keras_resnet.data.dataset import file_bytes
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import (
@@ -178,10 +179,11 @@ def _identity(config, datasets):
 
 
 def _fingerprint(dataset):
-    """Tells data sets of other images, sizes or boxes apart; where the files are does not count."""
+    """Tells data sets of other images, file sizes or boxes apart; where the files are is free."""
     total = hashlib.sha256()
     for r in dataset.records:
-        row = (str(r.image_id), Path(r.image_path).name, int(r.height), int(r.width))
+        path = r.image_path
+        row = (str(r.image_id), Path(path).name, file_bytes(path), int(r.height), int(r.width))
         total.update(repr(row).encode())
         for array in (r.boxes, r.classes, r.is_crowd):
             total.update(np.ascontiguousarray(array).tobytes())

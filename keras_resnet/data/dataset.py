@@ -1,6 +1,7 @@
 """What every source of labelled images looks like to the input pipelines."""
 
 import hashlib
+import os
 
 import numpy as np
 
@@ -85,18 +86,28 @@ class ImageDataset:
     def fingerprint(self):
         """Tells data sets of other images or labels apart: number of images and a hash.
 
-        The hash is over the pixels where they are in memory, else over the images' names; of
-        paths only the last two parts count, so that data may be moved.
+        The hash is over the pixels where they are in memory, else over the names of the images and
+        the sizes of their files in bytes; of paths only the last two parts count, so that data may
+        be moved.
         """
         total = hashlib.sha256(self.labels.tobytes())
         if self.images is not None:
             total.update(np.ascontiguousarray(self.images))
         else:
             for index in range(len(self)):
-                place = "/".join(self.where(index).split("/")[-2:])
-                total.update(place.encode("utf-8", "surrogatepass") + b"\0")
+                where = self.where(index)
+                place = "/".join(where.split("/")[-2:])
+                total.update(f"{place}\0{file_bytes(where)}\0".encode("utf-8", "surrogatepass"))
         return {"count": len(self), "sha256": total.hexdigest()}
 
     def summary(self):
         """One line for the head of a log."""
         return f"{self.name}: {len(self):,} images, {len(self.class_names)} classes"
+
+
+def file_bytes(path):
+    """Length of a file in bytes; -1 where there is none, as for images inside of archives."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return -1

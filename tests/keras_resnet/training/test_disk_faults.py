@@ -8,7 +8,6 @@ import shutil
 import sys
 
 import keras
-import numpy as np
 import pytest
 
 from keras_resnet.classification.config import ClassifierConfig
