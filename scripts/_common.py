@@ -1,8 +1,10 @@
 """What the scripts share: a quiet start and errors in words."""
 
+import contextlib
 import os
 import sys
 import tempfile
+import traceback
 
 TRAINING_CODES = """\
 exit codes:
@@ -10,6 +12,7 @@ exit codes:
   1    diverged: a loss is not finite; the batch is saved in the run folder
   2    a mistake in the input or the configuration, or files that cannot be read or written
        (a full disk, a run folder that another process uses)
+  3    another of several processes ended or cannot be reached
   130  stopped by SIGINT (Ctrl-C); the step was finished and the state saved
   143  stopped by SIGTERM, likewise
 A second signal ends the process at once. Whatever ended a run (SIGKILL and power cuts, too), the
@@ -28,42 +31,105 @@ def run(main, interrupted="Interrupted."):
         main()
     except KeyboardInterrupt:
         print(f"\n{interrupted}", file=sys.stderr)
-        sys.exit(130)
+        _leave(130)
     except (ValueError, OSError) as error:
         if os.environ.get("DETECTION_TRACEBACK"):
-            raise
+            _crash()
         print(f"error: {error}", file=sys.stderr)
         print("(set DETECTION_TRACEBACK=1 to see where it was raised)", file=sys.stderr)
-        sys.exit(2)
+        _leave(2)
     except RuntimeError as error:
         from keras_resnet.training.divergence import TrainingDiverged
+        from keras_resnet.training.processes import ProcessLost
         from keras_resnet.training.stopping import TrainingStopped
 
         if isinstance(error, TrainingStopped):
             print(error, file=sys.stderr)
             sys.exit(128 + error.signal)
+        if isinstance(error, ProcessLost):
+            print(f"error: {error}", file=sys.stderr)
+            _leave(3)
         if not isinstance(error, TrainingDiverged):
-            raise
+            _crash()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except Exception:
+        _crash()
 
 
-def quiet_start():
-    """Imports the backend without the lines that its C++ code prints at the start.
+def _crash():
+    """Ends this process with the traceback of the exception that is handled."""
+    if _one_of_several():
+        traceback.print_exc()
+        _leave(1)
+    raise
 
-    They go to the file descriptor before any log level holds. Should the import
-    fail, they are printed. What goes wrong later comes as a Python exception;
-    TF_CPP_MIN_LOG_LEVEL=0 in the environment shows the log of TensorFlow beside it.
+
+def _leave(code):
+    """Ends this process; where it is one of several, without waiting for the others.
+
+    These would wait for it, too. Its end is what tells them.
+    """
+    if _one_of_several():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _one_of_several():
+    processes = sys.modules.get("keras_resnet.training.processes")
+    return processes is not None and processes.process_count() > 1
+
+
+def add_process_arguments(parser):
+    """Adds the arguments of a script that several processes can run together."""
+    group = parser.add_argument_group(
+        "several processes",
+        "With KERAS_BACKEND=jax: run the same command in each process, on one machine or several, "
+        "with the same configuration, data and (to continue a run) run folder. The batch size is "
+        "that of all together. Or set KERAS_DISTRIBUTION_JOB_ADDRESSES, "
+        "KERAS_DISTRIBUTION_NUM_PROCESSES and KERAS_DISTRIBUTION_PROCESS_ID.",
+    )
+    group.add_argument(
+        "--processes", metavar="HOST:PORT", help="address of process 0, which all can reach"
+    )
+    group.add_argument("--num-processes", type=int, metavar="N", help="how many there are")
+    group.add_argument(
+        "--process-id", type=int, metavar="I", help="which one this is, from 0; 0 writes the files"
+    )
+
+
+def quiet_start(arguments=None):
+    """Imports the backend, and joins the other processes of a run where there are some.
+
+    Args:
+        arguments: parsed arguments of `add_process_arguments`, or None.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_stderr():
+        import keras_resnet.training.devices
+        from keras_resnet.training.processes import join_processes
+    if arguments is not None:
+        join_processes(arguments.processes, arguments.num_processes, arguments.process_id)
+    with _quiet_stderr():
+        keras_resnet.training.devices.accelerators()
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Keeps back the lines that C++ code prints at its start.
+
+    They go to the file descriptor before any log level holds. Should what is done fail, they are
+    printed. What goes wrong later comes as a Python exception; TF_CPP_MIN_LOG_LEVEL=0 in the
+    environment shows the log of TensorFlow beside it.
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
         try:
-            import keras_resnet.training.devices
-
-            keras_resnet.training.devices.accelerators()
+            yield
         except BaseException:
             captured.seek(0)
             os.write(terminal, captured.read())

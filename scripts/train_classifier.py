@@ -5,7 +5,7 @@ Example: python scripts/train_classifier.py cifar10_resnet20 --set data.root=cif
 
 import argparse
 
-from _common import TRAINING_CODES, quiet_start, run
+from _common import TRAINING_CODES, add_process_arguments, quiet_start, run
 
 
 def main():
@@ -26,9 +26,10 @@ def main():
     parser.add_argument("--list", action=_List, nargs=0, help="print the shipped configurations")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_process_arguments(parser)
     arguments = parser.parse_args()
 
-    quiet_start()
+    quiet_start(arguments)
     from keras_resnet.classification.config import load_classifier_config
     from keras_resnet.classification.train import train_classifier
     from keras_resnet.training.config import dump_config

@@ -5,7 +5,7 @@ Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD trai
 
 import argparse
 
-from _common import TRAINING_CODES, quiet_start, run
+from _common import TRAINING_CODES, add_process_arguments, quiet_start, run
 
 
 def main():
@@ -30,9 +30,10 @@ def main():
     )
     parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_process_arguments(parser)
     arguments = parser.parse_args()
 
-    quiet_start()
+    quiet_start(arguments)
     import detection
     from keras_resnet.training.config import dump_config
 

@@ -266,5 +266,7 @@ def describe_hardware():
         affinity = getattr(os, "sched_getaffinity", None)
         cores = len(affinity(0)) if affinity else os.cpu_count()
         devices = f"CPU {platform.machine()} with {cores} cores"
+    if process_count() > 1:
+        devices += f" in each of {process_count()} processes"
     policy = keras.config.dtype_policy().name
     return f"{backend} {version}, keras {keras.__version__}, {devices}, {policy}"
