@@ -151,7 +151,9 @@ class RunConfig(StrictModel):
 
     project: str = "runs"
     name: str = "train"
-    resume: bool = Field(False, description="continue the run of this name")
+    resume: bool | Literal["auto"] = Field(
+        False, description="continue the run of this name; auto: if it has begun, else begin it"
+    )
     pictures: int = Field(16, ge=0, description="validation images drawn at the end")
     export: bool = True
 

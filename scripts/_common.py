@@ -17,7 +17,8 @@ exit codes:
   143  stopped by SIGTERM, likewise
 A second signal ends the process at once. Whatever ended a run (SIGKILL and power cuts, too), the
 same command with --set run.resume=true continues it from the last saved state; train.state_every
-says how often that is saved within an epoch.
+says how often that is saved within an epoch. With run.resume=auto one command does both: it begins
+the run or continues it.
 """
 
 

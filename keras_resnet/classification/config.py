@@ -107,7 +107,9 @@ class ClassifierRunConfig(StrictModel):
 
     project: str = "runs"
     name: str = "classifier"
-    resume: bool = Field(False, description="continue the run of this name")
+    resume: bool | Literal["auto"] = Field(
+        False, description="continue the run of this name; auto: if it has begun, else begin it"
+    )
 
 
 class PublishedConfig(StrictModel):

@@ -47,7 +47,7 @@ from keras_resnet.training.processes import (
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults, read_results
-from keras_resnet.training.run_state import run_folder
+from keras_resnet.training.run_state import resumes, run_folder
 from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
 from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
@@ -128,7 +128,8 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
     folder = Path(from_main(lambda: str(run_folder(config.run, identity))))
     if is_main():
         stack.enter_context(run_lock(folder))
-    if is_main() and not config.run.resume:
+    resume = from_main(lambda: resumes(config.run, folder))
+    if is_main() and not resume:
         write_file(folder / "config.yaml", dump_config(config).encode())
     say(
         f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
@@ -149,7 +150,7 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         evaluate=evaluate,
         evaluate_every=config.train.evaluate_every,
         state_every=config.train.state_every,
-        resume=config.run.resume,
+        resume=resume,
         identity=identity,
         images_per_step=config.data.pipeline.batch_size,
         stop_by_signals=stop_by_signals,

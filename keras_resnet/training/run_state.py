@@ -63,16 +63,34 @@ def run_folder(run, identity):
         identity: dict given to `fit`.
 
     Returns:
-        `pathlib.Path`; with `run.resume` it holds a state of this very run.
+        `pathlib.Path`; where `resumes` it holds a state of this very run.
 
     Raises:
         ValueError: there is nothing to continue, or another run.
     """
+    folder = pathlib.Path(run.project) / run.name
     if not run.resume:
         return new_run_folder(run.project, run.name)
-    folder = pathlib.Path(run.project) / run.name
+    if not resumes(run, folder):
+        # It died before its first state was on disk, or has not begun.
+        return new_run_folder(run.project, run.name, exist_ok=True)
     check_identity(folder / "weights", identity)
     return folder
+
+
+def resumes(run, folder):
+    """Whether a run is to be continued, which with `run.resume` "auto" the disk decides.
+
+    Args:
+        run: configuration with `resume`.
+        folder: path of the run folder.
+
+    Returns:
+        bool.
+    """
+    if run.resume == "auto":
+        return holds_state(pathlib.Path(folder) / "weights")
+    return run.resume
 
 
 def _folders(folder):

@@ -1,7 +1,7 @@
 """Continues a detector's run of 50 steps from every step and evaluation of it; a program.
 
 `python every_step.py FOLDER` prints, as JSON, the kinds of the moments and those that ended
-otherwise.
+otherwise. A second argument such as `1/4` takes a part of them.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ CONFIG = DataPipelineConfig(
 )
 
 
-def main(folder):
+def main(folder, part="0/1"):
     set_deterministic()
     keras.utils.set_random_seed(1)
     train, val = (
@@ -90,9 +90,9 @@ def main(folder):
             "saved": [hashlib.sha256(path.read_bytes()).hexdigest() for path in saved],
         }
 
-    seen, wrong = continued_from_every_moment(run, model, folder, ("step", "evaluation"))
-    print(json.dumps({"seen": seen, "wrong": wrong}))
+    kinds = ("step", "evaluation")
+    print(json.dumps(continued_from_every_moment(run, model, folder, kinds, part)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -80,9 +80,8 @@ def process(script, arguments, moment=None):
 def main(script, config, plan):
     sys.path.insert(0, str(Path(script).parent))
     codes = [process(script, [config, "--set", "run.name=whole"])]
-    for part, moment in enumerate([*json.loads(plan), None]):
-        settings = ["run.name=cut", f"run.resume={'true' if part else 'false'}"]
-        codes.append(process(script, [config, "--set", *settings], moment))
+    for moment in [*json.loads(plan), None]:
+        codes.append(process(script, [config, "--set", "run.name=cut", "run.resume=auto"], moment))
     print(json.dumps(codes))
 
 

@@ -84,7 +84,7 @@ def spoil(model):
         variable.assign(~value if value.dtype == bool else value + np.ones((), value.dtype))
 
 
-def continued_from_every_moment(run, model, folder, kinds):
+def continued_from_every_moment(run, model, folder, kinds, part="0/1"):
     """Compares what continuing from every moment of a run leaves with what the run left.
 
     Args:
@@ -93,18 +93,20 @@ def continued_from_every_moment(run, model, folder, kinds):
         model: compiled model, as new.
         folder: path of a folder to work in.
         kinds: see `Snapshots`.
+        part: str such as `"1/4"`, to continue from every fourth moment only, from the second on.
 
     Returns:
-        `(seen, wrong)`: the kinds of all moments, and the names of those from which the run did
-        not end in the same way.
+        dict with `seen`, the kinds of all moments, `continued`, how many differ on the disk and
+        were continued, and `wrong`, the names of those from which the run ended otherwise.
     """
     moments = Snapshots(folder / "whole", folder / "copies", kinds)
     with moments.watching():
         whole = run(folder / "whole", moments, resume=False)
-    wrong = []
-    for name, copy in moments.taken.items():
+    first, every = map(int, part.split("/"))
+    wrong, chosen = [], list(moments.taken.items())[first::every]
+    for name, copy in chosen:
         spoil(model)
         if run(copy, Snapshots(copy, None, ()), resume=True) != whole:
             wrong.append(name)
         shutil.rmtree(copy)
-    return moments.seen, wrong
+    return {"seen": moments.seen, "continued": len(chosen), "wrong": wrong}

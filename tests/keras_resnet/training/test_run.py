@@ -1,10 +1,13 @@
 """Run folders are never shared or overwritten."""
 
 import threading
+import types
 
 import pytest
 
 from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.run_state import resumes, run_folder
+from tests.keras_resnet.training.test_loop import train
 
 
 def test_numbers_follow(tmp_path):
@@ -47,3 +50,18 @@ def test_simultaneous_runs_get_different_folders(tmp_path):
 def test_names_that_are_no_folder_name(tmp_path, name):
     with pytest.raises(ValueError, match="Received: name="):
         new_run_folder(tmp_path, name)
+
+
+def test_one_command_begins_a_run_and_continues_it(tmp_path):
+    run = types.SimpleNamespace(project=tmp_path, name="a", resume="auto")
+    for _ in range(2):  # the second time it is there, but has no state
+        assert run_folder(run, {"x": 1}) == tmp_path / "a"
+        assert resumes(run, tmp_path / "a") is False
+    train(tmp_path / "a", steps=1, identity={"x": 1})
+    assert run_folder(run, {"x": 1}) == tmp_path / "a"
+    assert resumes(run, tmp_path / "a") is True
+    with pytest.raises(ValueError, match=r"Different: x was 1, is 2"):
+        run_folder(run, {"x": 2})
+    run.resume = False
+    assert run_folder(run, {"x": 1}) == tmp_path / "a2"
+    assert resumes(run, tmp_path / "a") is False

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM end a run between two steps, with everything saved."""
 
 import os
+import re
 import signal
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 
 from keras_resnet.training.stopping import TrainingStopped, stop_on_signals
 from tests.keras_resnet.training.test_loop import Recorder, assert_same, build, train, values
+from tests.test_scripts_classifier import call
 
 
 def handlers():
@@ -110,3 +112,12 @@ def test_the_second_signal_ends_the_process_at_once(first, second):
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == -signal.Signals[second]
+
+
+@pytest.mark.parametrize("script", ["train_classifier.py", "train_detector.py"])
+def test_help_tells_the_exit_codes(capsys, script):
+    assert call(script, "--help") == 0
+    out = capsys.readouterr().out
+    codes = re.findall(r"^  (\d+) ", out, re.M)
+    assert codes == ["0", "1", "2", "130", "143"]
+    assert "run.resume=true" in out
