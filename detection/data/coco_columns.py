@@ -9,6 +9,7 @@ from detection.data.checks import VISIBLE_OVERSHOOT, is_size
 
 MAX_AREA = 1e18  # Square pixels; larger ones are no areas.
 _NO_BOX = (np.nan,) * 4
+_BLOCK = 2**11  # Annotations that stay in the processor's cache while they are looked at.
 
 
 def split_sound(entries, images, class_of):
@@ -28,33 +29,22 @@ def split_sound(entries, images, class_of):
         annotations are all sound; and a list of `(position, entry)`, the annotations of all
         others.
     """
-    rows = entries
-    if not set(map(type, rows)) <= {dict}:
-        rows = [entry if type(entry) is dict else {} for entry in entries]
+    sizes = [_size(entry) for entry in images.values()]
+    sizes = np.array([*sizes, (0, 0)], "float64")  # The last one stands for unknown images.
+    position = {key: place for place, key in enumerate(images)}
+    starts = range(0, len(entries), _BLOCK)
     try:
-        image, boxes, classes, areas = _columns(rows, images, class_of)
+        blocks = [_block(entries[i : i + _BLOCK], position, class_of, sizes) for i in starts]
     except (OverflowError, TypeError, ValueError):  # e.g. text where numbers should be
         return {}, list(enumerate(entries))
-    sizes = np.array([_size(entry) for entry in images.values()], "float64").reshape(-1, 2)
-    clipped, sound = _clip(boxes, sizes[image] if len(sizes) else np.zeros((len(rows), 2)))
-    sound &= (image >= 0) & (classes >= 0)
-    crowds = [row.get("iscrowd") for row in rows]
-    if not all(map((0, 1, None).__contains__, crowds)):
-        sound &= [crowd in (0, 1, None) for crowd in crowds]
+    if not blocks:
+        return {}, []
+    image, sound, *columns = map(np.concatenate, zip(*blocks))
 
-    doubtful = np.zeros(len(images) + 1, bool)  # The last one stands for unknown images.
+    doubtful = np.zeros(len(images) + 1, bool)
     doubtful[image[~sound]] = True
-    box_areas = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1)
     order = np.argsort(image, kind="stable")
-    columns = [
-        column[order]
-        for column in (
-            clipped.astype("float32"),
-            classes,
-            np.fromiter(map(bool, crowds), bool, len(rows)),
-            np.where((areas > 0) & (areas < MAX_AREA), areas, box_areas).astype("float32"),
-        )
-    ]
+    columns = [column[order] for column in columns]
     ends = np.searchsorted(image[order], np.arange(len(images) + 1)).tolist()
     parts = {
         key: tuple([column[start:end] for column in columns])
@@ -62,23 +52,35 @@ def split_sound(entries, images, class_of):
         if start < end and not unclear
     }
     others = np.flatnonzero(doubtful[image]).tolist()
-    return parts, [(position, entries[position]) for position in others]
+    return parts, [(place, entries[place]) for place in others]
 
 
-def _columns(rows, images, class_of):
-    """Positions of images and classes (-1: unknown), boxes (NaN: none) and areas (0: none)."""
+def _block(rows, position, class_of, sizes):
+    """Some annotations as arrays.
+
+    Returns:
+        `image`, the positions of their images (-1: unknown); `sound`, whether an annotation is
+        beyond doubt; and the arguments of a `Record`: boxes, classes, is_crowd, areas.
+    """
+    if not set(map(type, rows)) <= {dict}:
+        rows = [row if type(row) is dict else {} for row in rows]
     count = len(rows)
+    image = _lookup(rows, "image_id", position)
+    classes = _lookup(rows, "category_id", class_of)
     boxes = _values(rows, "bbox", {list}, _NO_BOX)
     if not set(map(len, boxes)) <= {4}:
         boxes = [box if len(box) == 4 else _NO_BOX for box in boxes]
-    flat = np.fromiter(itertools.chain.from_iterable(boxes), "float64", 4 * count)
-    areas = _values(rows, "area", {int, float}, 0.0)
-    return (
-        _lookup(rows, "image_id", {key: place for place, key in enumerate(images)}),
-        flat.reshape(-1, 4),
-        _lookup(rows, "category_id", class_of),
-        np.fromiter(areas, "float64", count),
-    )
+    boxes = np.fromiter(itertools.chain.from_iterable(boxes), "float64", 4 * count)
+    boxes, box_areas, sound = _clip(boxes.reshape(-1, 4), sizes[image])
+    areas = np.fromiter(_values(rows, "area", {int, float}, 0.0), "float64", count)
+    areas = np.where((areas > 0) & (areas < MAX_AREA), areas, box_areas)
+    crowds = _values(rows, "iscrowd", {int, bool, type(None)}, 2)
+    if not set(crowds) <= {0, 1}:
+        sound &= [crowd in (0, 1, None) for crowd in crowds]
+        crowds = map(bool, crowds)
+    crowds = np.fromiter(crowds, bool, count)
+    sound &= (image >= 0) & (classes >= 0)
+    return image, sound, boxes.astype("float32"), classes, crowds, areas.astype("float32")
 
 
 def _values(rows, name, types, default):
@@ -108,13 +110,18 @@ def _size(image):
 
 
 def _clip(boxes, sizes):
-    """The rule of `check_box` on arrays: clipped boxes, and which of them need no word."""
+    """The rule of `check_box` on `(x, y, width, height)` in images of these (heights, widths).
+
+    Returns:
+        Clipped boxes `(x1, y1, x2, y2)`, their areas, and which of them need no word.
+    """
     corners = boxes.copy()
-    corners[:, 2:] += boxes[:, :2]
+    corners[:, 2:] += corners[:, :2]
     clipped = np.empty_like(corners)
     np.maximum(corners[:, :2], 0, out=clipped[:, :2])
     np.minimum(corners[:, 2:], sizes[:, ::-1], out=clipped[:, 2:])
+    sides = clipped[:, 2:] - clipped[:, :2]
     with np.errstate(invalid="ignore"):
-        sound = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        sound = (sides > 0).all(axis=1)
         sound &= (np.abs(clipped - corners) <= VISIBLE_OVERSHOOT).all(axis=1)
-    return clipped, sound
+        return clipped, sides[:, 0] * sides[:, 1], sound

@@ -3,6 +3,8 @@
 import os
 import stat
 
+_SEPARATORS = {os.sep, os.altsep or os.sep, *(":" if os.name == "nt" else "")}
+
 
 class NamedFiles:
     """Finds files by names that come from annotations, which may be anybody's.
@@ -23,6 +25,7 @@ class NamedFiles:
 
     def __init__(self, folder, follow_links=False):
         self._folder = folder
+        self._prefix = os.path.join(folder, "")
         self._follow_links = follow_links
         self._lexical = os.path.abspath(folder)
         self._real = os.path.realpath(folder)
@@ -38,8 +41,11 @@ class NamedFiles:
             A tuple `(path, kind)`; the kind of problem (see `Problems`) is `"missing_image"`,
             `"outside_folder"` or `None`.
         """
-        path = os.path.join(self._folder, name)
-        parent = os.path.dirname(path)
+        if _SEPARATORS.isdisjoint(name):  # as most are, and joining takes as long as finding
+            path, parent = self._prefix + name, self._folder
+        else:
+            path = os.path.join(self._folder, name)
+            parent = os.path.dirname(path)
         try:
             # Most files share their folder, and resolving takes a system call for each part.
             if parent not in self._known:
