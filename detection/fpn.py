@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from detection import _tensorflow
 from keras_resnet.normalization import make_norm
 
 # c2_xavier_fill of the reference: uniform, variance 1 / fan-in.
@@ -134,11 +135,32 @@ def _columns(units):
 
 def _upsample_like(coarse, fine):
     """Nearest neighbour, factor 2, cut to the finer map where its size is odd."""
+    size = ops.shape(fine)[1:3]
+    if not _tensorflow.kernels_available():
+        return _repeat(coarse, size)
+
+    # TensorFlow's own gradient is a slow reduction of six dimensions.
+    @ops.custom_gradient
+    def upsample(coarse):
+        return _repeat(coarse, size), lambda upstream: _sum_of_blocks(upstream, size)
+
+    return upsample(coarse)
+
+
+def _repeat(coarse, size):
     batch, height, width, channels = ops.shape(coarse)
     x = ops.broadcast_to(
         ops.reshape(coarse, (batch, height, 1, width, 1, channels)),
         (batch, height, 2, width, 2, channels),
     )
     x = ops.reshape(x, (batch, 2 * height, 2 * width, channels))
-    _, fine_height, fine_width, _ = ops.shape(fine)
-    return x[:, :fine_height, :fine_width]
+    if all(isinstance(n, int) for n in size) and tuple(size) == x.shape[1:3]:
+        return x
+    return x[:, : size[0], : size[1]]
+
+
+def _sum_of_blocks(fine, size):
+    """Sums of 2x2 blocks; the last row or column of blocks is cut where the size is odd."""
+    means = ops.average_pool(fine, 2, strides=2, padding="same")
+    rows, columns = (ops.minimum(n - 2 * ops.arange((n + 1) // 2), 2) for n in size)
+    return means * ops.cast(rows[:, None] * columns, means.dtype)[..., None]

@@ -190,9 +190,9 @@ def _product(features, taps):
 def _table(features):
     """The cells of all levels and images as float32 rows."""
     channels = features[0].shape[-1]
-    # The samples of 16-bit features are float32: only the result is rounded.
-    rows = [ops.reshape(ops.cast(feature, "float32"), (-1, channels)) for feature in features]
-    return ops.concatenate(rows, axis=0)
+    rows = [ops.reshape(feature, (-1, channels)) for feature in features]
+    # Of 16-bit features too, samples are float32: only the result is rounded.
+    return ops.cast(ops.concatenate(rows, axis=0) if len(rows) > 1 else rows[0], "float32")
 
 
 def _terms(taps, part=slice(None)):

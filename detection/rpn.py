@@ -9,7 +9,7 @@ from detection.box_coder import BoxCoder
 from detection.boxes import clip_boxes
 from detection.nms import nms
 from detection.sampling import sample
-from detection.targets import box_targets, match_to_ground_truth
+from detection.targets import box_targets, gather_boxes, match_to_ground_truth
 from detection.top_k import padded_top_k
 from keras_resnet.replicas import replica_count, sum_over_replicas
 
@@ -77,6 +77,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # The output layers, used without being called, stay float32 under mixed precision.
+        self.autocast = False
         if normalize_by not in ("fixed", "sampled"):
             raise ValueError(
                 "`normalize_by` must be 'fixed' or 'sampled'. "
@@ -152,11 +154,19 @@ class RegionProposalNetwork(keras.layers.Layer):
                 hidden = layer(hidden)
             batch = ops.shape(feature)[0]
             # Flattened in the order (y, x, anchor), the order of the anchors.
-            scores = ops.reshape(self.objectness(hidden), (batch, -1))
-            offsets = ops.reshape(self.deltas(hidden), (batch, -1, 4))
-            objectness.append(scores)
-            deltas.append(offsets)
+            scores, offsets = self._outputs(hidden)
+            objectness.append(ops.reshape(scores, (batch, -1)))
+            deltas.append(ops.reshape(offsets, (batch, -1, 4)))
         return objectness, deltas
+
+    def _outputs(self, hidden):
+        """Runs both output layers as one convolution, which reads the map once."""
+        layers = self.objectness, self.deltas
+        kernel = ops.concatenate([layer.kernel for layer in layers], axis=-1)
+        bias = ops.concatenate([layer.bias for layer in layers], axis=-1)
+        outputs = ops.conv(ops.cast(hidden, "float32"), kernel, padding="same")
+        outputs = ops.add(outputs, bias)
+        return outputs[..., : self.num_anchors], outputs[..., self.num_anchors :]
 
     def anchors_for(self, features, image_shape=None):
         """The anchors of feature maps, one float32 tensor [H_l W_l A, 4] a level.
@@ -187,9 +197,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         all_boxes, all_scores = [], []
         for level_scores, level_deltas, level_anchors in zip(objectness, deltas, anchors):
             scores, indices, valid = padded_top_k(ops.stop_gradient(level_scores), pre_nms)
-            offsets = ops.take_along_axis(
-                ops.stop_gradient(level_deltas), ops.expand_dims(indices, -1), axis=1
-            )
+            offsets = gather_boxes(ops.stop_gradient(level_deltas), indices)
             boxes = self.box_coder.decode(offsets, ops.take(level_anchors, indices, axis=0))
             boxes = clip_boxes(boxes, image_sizes)
             sides = boxes[..., 2:] - boxes[..., :2]
@@ -197,12 +205,12 @@ class RegionProposalNetwork(keras.layers.Layer):
             keep, kept = nms(
                 boxes, scores, self.nms_threshold, min(post_nms, scores.shape[1]), valid=valid
             )
-            all_boxes.append(ops.take_along_axis(boxes, ops.expand_dims(keep, -1), axis=1))
+            all_boxes.append(gather_boxes(boxes, keep))
             scores = ops.take_along_axis(scores, keep, axis=1)
             all_scores.append(ops.where(kept, scores, float("-inf")))
         boxes = ops.concatenate(all_boxes, axis=1)
         scores, indices, valid = padded_top_k(ops.concatenate(all_scores, axis=1), post_nms)
-        boxes = ops.take_along_axis(boxes, ops.expand_dims(indices, -1), axis=1)
+        boxes = gather_boxes(boxes, indices)
         boxes = ops.where(ops.expand_dims(valid, -1), boxes, 0.0)
         return ops.stop_gradient(boxes), ops.where(valid, scores, 0.0), valid
 
@@ -243,7 +251,7 @@ class RegionProposalNetwork(keras.layers.Layer):
             ops.take(anchors, indices, axis=0),
             positive,
         )
-        predictions = ops.take_along_axis(deltas, ops.expand_dims(indices, -1), axis=1)
+        predictions = gather_boxes(deltas, indices)
         box_loss = ops.sum(
             ops.where(positive, losses.smooth_l1(predictions, targets, self.beta), 0.0)
         )

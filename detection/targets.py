@@ -30,7 +30,11 @@ def match_to_ground_truth(candidates, y, positive, negative, allow_low_quality):
 
 def gather_boxes(boxes, indices):
     """Rows of `boxes` [B, M, 4] by `indices` int [B, N], as [B, N, 4]."""
-    return ops.take_along_axis(boxes, ops.expand_dims(indices, -1), axis=1)
+    batch, count, _ = ops.shape(boxes)
+    # `take_along_axis` would transpose all boxes on TensorFlow, of which there may be 250,000.
+    first = ops.arange(batch, dtype="int32")[:, None] * count
+    rows = ops.reshape(boxes, (-1, boxes.shape[-1]))
+    return ops.take(rows, first + ops.cast(indices, "int32"), axis=0)
 
 
 def box_targets(coder, ground_truth, matched, candidates, positive):

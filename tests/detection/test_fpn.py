@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from detection.fpn import FeaturePyramid
+from detection.fpn import FeaturePyramid, _upsample_like
 from detection.top_k import padded_top_k
 
 
@@ -74,6 +74,31 @@ def test_norms_follow_every_convolution(training):
     clone = FeaturePyramid.from_config(pyramid.get_config())
     clone.build({name: x.shape for name, x in inputs.items()})
     assert [w.shape for w in clone.weights] == [w.shape for w in pyramid.weights]
+
+
+@pytest.mark.parametrize("sizes", [((8, 12), (4, 6)), ((7, 9), (4, 5))])
+@pytest.mark.parametrize("static", [True, False])
+def test_gradient_of_the_upsampling(sizes, static):
+    tf = pytest.importorskip("tensorflow")
+    fine, coarse = (tf.zeros((2, *size, 3)) for size in sizes)
+    upstream = np.random.default_rng(0).standard_normal((2, *sizes[0], 3)).astype("float32")
+
+    @tf.function(reduce_retracing=True)
+    def gradient(coarse, fine):
+        with tf.GradientTape() as tape:
+            tape.watch(coarse)
+            loss = tf.reduce_sum(_upsample_like(coarse, fine) * upstream)
+        return tape.gradient(loss, coarse)
+
+    if static:
+        found = gradient(coarse, fine)
+    else:
+        spec = tf.TensorSpec([None, None, None, 3])
+        found = gradient.get_concrete_function(spec, spec)(coarse, fine)
+    expected = np.zeros(coarse.shape, "float32")
+    for y, x in np.ndindex(*sizes[0]):
+        expected[:, y // 2, x // 2] += upstream[:, y, x]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_output_shapes_are_those_computed():
