@@ -3,15 +3,24 @@
 from typing import Annotated, Literal
 
 import pydantic
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from detection.pixels import PIXEL_MEAN, PIXEL_STD
 from keras_resnet.training.config import StrictModel
 from keras_resnet.variants import IMAGENET_NETWORKS
 
+# More than any detector has. A configuration may come with somebody else's weights, and must not
+# ask for more memory than a machine has.
+_Width = Annotated[int, Field(gt=0, le=65_536)]
+_Few = Annotated[int, Field(gt=0, le=64)]
+_Many = Annotated[int, Field(gt=0, le=100_000)]
+_Blocks = Annotated[int, Field(gt=0, le=1000)]
+_MAX_LEVELS, _MAX_LAYERS = 16, 64
+
 _Share = Annotated[float, Field(ge=0, le=1)]
 _NotNegative = Annotated[float, Field(ge=0)]
 _Norm = Literal["batch", "sync_batch", "frozen", "group"]
+_Anchors = Annotated[tuple[PositiveFloat, ...], Field(max_length=_MAX_LAYERS)]
 _BoxWeights = tuple[PositiveFloat, PositiveFloat, PositiveFloat, PositiveFloat]
 
 _NETWORK_NAMES = {
@@ -43,8 +52,8 @@ def _refuse(config, names, reason):
 class StemConfig(StrictModel):
     """A stem of one's own: convolution, norm, ReLU and, if asked, a 3x3 max-pool of stride 2."""
 
-    kernel_size: PositiveInt = 3
-    stride: PositiveInt = 2
+    kernel_size: _Few = 3
+    stride: _Few = 2
     pool: bool = True
 
 
@@ -55,9 +64,9 @@ class BackboneConfig(StrictModel):
     family: Literal["ResNet", "ResNetV2", "ResNetD", "SEResNet"] = Field(
         "ResNet", description="which published networks `depth` is one of"
     )
-    stage_blocks: tuple[PositiveInt, ...] | None = None
+    stage_blocks: Annotated[tuple[_Blocks, ...], Field(max_length=_MAX_LEVELS)] | None = None
     block: Literal["basic", "bottleneck"] = "basic"
-    width: PositiveInt = 64
+    width: _Width = 64
     stem: Literal["imagenet", "3x3"] | StemConfig | None = Field(
         None, description="null: that of the family; `imagenet` for stages of your own"
     )
@@ -107,22 +116,24 @@ class BackboneConfig(StrictModel):
 class RPNConfig(StrictModel):
     """Arguments of `RegionProposalNetwork`."""
 
-    anchor_sizes: tuple[tuple[PositiveFloat, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    aspect_ratios: tuple[PositiveFloat, ...] = (0.5, 1.0, 2.0)
+    anchor_sizes: tuple[_Anchors, ...] = Field(
+        ((32,), (64,), (128,), (256,), (512,)), max_length=_MAX_LEVELS
+    )
+    aspect_ratios: _Anchors = (0.5, 1.0, 2.0)
     anchor_offset: float = 0.0
     anchor_rounded: bool = Field(False, description="half sides in whole pixels")
     anchor_fit_strides: bool = Field(
         False, description="spacing of the anchors by the image's side, see AnchorGenerator"
     )
-    conv_depth: PositiveInt = 1
-    filters: PositiveInt | None = None
-    pre_nms: tuple[PositiveInt, PositiveInt] = (2000, 1000)
-    post_nms: tuple[PositiveInt, PositiveInt] = (1000, 1000)
+    conv_depth: _Few = 1
+    filters: _Width | None = None
+    pre_nms: tuple[_Many, _Many] = (2000, 1000)
+    post_nms: tuple[_Many, _Many] = (1000, 1000)
     nms_threshold: _Share = 0.7
     min_size: _NotNegative = 0.0
     positive_iou: _Share = 0.7
     negative_iou: _Share = 0.3
-    samples: PositiveInt = 256
+    samples: _Many = 256
     positive_fraction: _Share = 0.5
     beta: _NotNegative = 0.0
     normalize_by: Literal["fixed", "sampled"] = "fixed"
@@ -150,7 +161,7 @@ class SoftNMSConfig(StrictModel):
 class CascadeConfig(StrictModel):
     """Stages of box heads, each of which refines the boxes of the one before."""
 
-    ious: tuple[_Share, ...] = (0.5, 0.6, 0.7)
+    ious: tuple[_Share, ...] = Field((0.5, 0.6, 0.7), max_length=_MAX_LEVELS)
     box_weights: tuple[_BoxWeights, ...] = ((10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15))
 
     @model_validator(mode="after")
@@ -164,18 +175,22 @@ class RoIHeadsConfig(StrictModel):
     """The second stage: pooling, box head, boxes, sampling and selection of detections."""
 
     pooling: Literal["align", "max"] = Field("align", description="RoIAlign or RoIPool")
-    pool_size: PositiveInt = 7
-    sampling_ratio: int = Field(2, ge=0, description="samples per cell and axis; 0: adaptive")
-    max_samples: PositiveInt = Field(4, description="largest adaptive sampling ratio")
+    pool_size: _Few = 7
+    sampling_ratio: int = Field(
+        2, ge=0, le=64, description="samples per cell and axis; 0: adaptive"
+    )
+    max_samples: _Few = Field(4, description="largest adaptive sampling ratio")
     aligned: bool = True
     canonical_size: PositiveFloat = 224
-    canonical_level: PositiveInt = 4
+    canonical_level: _Few = 4
     level_epsilon: _NotNegative = 1e-8
-    convolutions: tuple[PositiveInt, ...] = Field((), description="filters, before `hidden`")
+    convolutions: tuple[_Width, ...] = Field(
+        (), max_length=_MAX_LAYERS, description="filters, before `hidden`"
+    )
     head_norm: _Norm | None = Field(None, description="after the convolutions of the head")
-    hidden: tuple[PositiveInt, ...] = (1024, 1024)
+    hidden: tuple[_Width, ...] = Field((1024, 1024), max_length=_MAX_LAYERS)
     class_agnostic: bool = False
-    samples: PositiveInt = 512
+    samples: _Many = 512
     positive_fraction: _Share = 0.25
     positive_iou: _Share = 0.5
     box_weights: _BoxWeights = (10.0, 10.0, 5.0, 5.0)
@@ -184,14 +199,17 @@ class RoIHeadsConfig(StrictModel):
     beta: _NotNegative = Field(0.0, description="smooth_l1: where it becomes linear; 0: L1")
     score_threshold: _Share = 0.05
     nms_threshold: _Share = 0.5
-    max_detections: PositiveInt = 100
+    max_detections: _Many = 100
     min_size: _NotNegative = Field(0.0, description="pixels; shorter detections are dropped")
     soft_nms: SoftNMSConfig | None = None
     voting_iou: float | None = Field(
         None, gt=0, le=1, description="IoU from which boxes vote on a detection's; null: no voting"
     )
     refinements: int = Field(
-        0, ge=0, description="how often regions are classified again at their regressed boxes"
+        0,
+        ge=0,
+        le=64,
+        description="how often regions are classified again at their regressed boxes",
     )
     context: bool = Field(False, description="global context: the whole image beside each region")
     cascade: CascadeConfig | None = None
@@ -226,7 +244,9 @@ class RoIHeadsConfig(StrictModel):
 class TestTimeConfig(StrictModel):
     """Arguments of `TestTimeAugmentation`: what images are looked at more than once."""
 
-    scales: tuple[PositiveInt, ...] = Field((), description="shorter sides; []: the model's own")
+    scales: tuple[Annotated[int, Field(gt=0, le=16_384)], ...] = Field(
+        (), max_length=_MAX_LAYERS, description="shorter sides; []: the model's own"
+    )
     flip: bool = Field(False, description="also mirrored from left to right")
     merge: Literal["boxes", "features"] = Field(
         "boxes", description="boxes: before suppression; features: maxout over two nearest scales"
@@ -246,7 +266,7 @@ class ModelConfig(StrictModel):
 
     architecture: Literal["fpn", "c4", "dc5"] = "fpn"
     backbone: BackboneConfig
-    fpn_filters: PositiveInt = 256
+    fpn_filters: _Width = 256
     fpn_norm: _Norm | None = Field(None, description="after every convolution of the pyramid")
     rpn: RPNConfig = RPNConfig()
     roi_heads: RoIHeadsConfig = RoIHeadsConfig()

@@ -13,12 +13,13 @@ from detection.model_config import ModelConfig
 from detection.saving import Category, Preprocessing, load
 from detection.weights.coco import ROWS, coco_classes
 from detection.weights.infer import PREPROCESSING, config_of
-from detection.weights.names import assign_state, torchvision_places
+from detection.weights.names import assign_state, refuse_misfits, torchvision_places
 from detection.weights.registry import list_detectors
 from detection.weights.state import is_torchvision, read_state
 from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
 from keras_resnet.training.variable_keys import variable_keys
+from keras_resnet.untrusted.dry_run import dry_run
 
 AS_SOURCE = "as_source"
 _SECTIONS = ("backbone", "rpn", "roi_heads")
@@ -86,9 +87,29 @@ def load_torchvision(
     model.detect("photo.jpg", score_threshold=0.5).names
     ```
     """
-    state = read_state(source)
-    config, num_rows = config_of(state, norm, norm_epsilon)
-    rows, categories = list(range(1, num_rows)), None
+    made = {}
+
+    def check(state):
+        """Compares what the file declares with a model without memory for its weights."""
+        config, num_rows = config_of(state, norm, norm_epsilon)
+        rows, categories = _classes(class_names, unused_classes, num_rows)
+
+        def build():
+            with _policy(precision):
+                return build_model(config, categories, dict(PREPROCESSING), seed)
+
+        dry_run(lambda: refuse_misfits(state, torchvision_places(build(), rows, num_rows)))
+        made.update(build=build, rows=rows, num_rows=num_rows)
+
+    state = read_state(source, check)
+    model = made["build"]()
+    assign_state(state, torchvision_places(model, made["rows"], made["num_rows"]))
+    return model
+
+
+def _classes(class_names, unused_classes, num_rows):
+    """The rows of the weights that are kept, and the categories they stand for."""
+    rows = list(range(1, num_rows))
     if class_names is not None:
         categories = make_categories(class_names)
     elif num_rows == ROWS:
@@ -101,10 +122,7 @@ def load_torchvision(
             "FasterRCNN.from_pretrained replaces the classes. "
             f"Received: {len(categories)} names"
         )
-    with _policy(precision):
-        model = build_model(config, categories, dict(PREPROCESSING), seed)
-    assign_state(state, torchvision_places(model, rows, num_rows))
-    return model
+    return rows, categories
 
 
 def from_pretrained(

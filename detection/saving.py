@@ -8,15 +8,21 @@ import pydantic
 
 from detection.build import build_model
 from detection.config import ModelConfig
+from detection.faster_rcnn import FasterRCNN
 from keras_resnet.export import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel, override_config
 from keras_resnet.training.devices import POLICIES
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
+from keras_resnet.untrusted import keras_file
+from keras_resnet.untrusted.dry_run import dry_run
+from keras_resnet.untrusted.errors import UntrustedFileError
+from keras_resnet.untrusted.programs import refuse_program
 
 FORMAT = "detection.FasterRCNN"
 VERSION = 1
+MAX_SIDE = 16384  # pixels
 
 
 class Category(StrictModel):
@@ -29,9 +35,9 @@ class Category(StrictModel):
 class Preprocessing(StrictModel):
     """How images are resized, see `FasterRCNN`."""
 
-    min_side: pydantic.PositiveInt
-    max_side: pydantic.PositiveInt
-    size_divisor: pydantic.PositiveInt
+    min_side: int = pydantic.Field(gt=0, le=MAX_SIDE)
+    max_side: int = pydantic.Field(gt=0, le=MAX_SIDE)
+    size_divisor: int = pydantic.Field(gt=0, le=1024)
     rounding: Literal["nearest", "floor"] = "nearest"
 
 
@@ -82,8 +88,12 @@ def save_model(model, folder):
     return save_artifact(folder, description, variable_keys(model))
 
 
-def load(source, trust=False, precision="float32", overrides=()):
+def load(source, trust=False, precision="float32", overrides=(), finite=True):
     """Loads a detector.
+
+    An artefact runs no code, whoever made it: its description is validated, and what its weights
+    declare is compared with the model described, before anything is built or read. A `.keras`
+    file is checked too, and then loaded by Keras in its safe mode.
 
     Args:
         source: a run folder (its best weights are taken), an artefact written by
@@ -95,12 +105,14 @@ def load(source, trust=False, precision="float32", overrides=()):
         overrides: strings `"section.key=value"` that change the `model` section of its
             configuration, such as `"roi_heads.refinements=1"`; only what leaves all weights in
             their places. Not for a `.keras` file.
+        finite: bool, refuse weights that are NaN or infinite. Not for a `.keras` file.
 
     Returns:
         A built `FasterRCNN`, not compiled.
 
     Raises:
         ValueError: nothing to load there, or it does not fit; the message says what.
+        UntrustedFileError: a ValueError too: the files are not what such files are.
 
     Example:
 
@@ -121,33 +133,66 @@ def load(source, trust=False, precision="float32", overrides=()):
                 "A .keras file can name any registered class. Pass trust=True if you know where "
                 f"it comes from. Received: {str(path)!r}"
             )
-        model = keras.saving.load_model(path, compile=False)
-        return (
-            model if precision in (None, model.dtype_policy.name) else with_dtype(model, precision)
-        )
+        return _load_keras(path, precision)
+    refuse_program(path)
     folder = _artifact_folder(path)
-    description, arrays = load_artifact(folder)
+    made = {}
+
+    def expected(description, tensors):
+        """Validates the description, and builds the model first without memory for its weights."""
+        made["about"] = about = _validated(description, folder)
+        # The weights come from the artefact; nothing else may be opened for them.
+        architecture = override_config(about.architecture, overrides, f"of {folder}")
+        made["architecture"] = architecture = architecture.without_weights()
+        _refuse_more_layers(architecture, tensors, folder)
+        return dry_run(lambda: variable_keys(_build(architecture, about, precision)))
+
+    _, arrays = load_artifact(folder, expected, finite)
+    model = _build(made["architecture"], made["about"], precision)
+    assign(variable_keys(model), arrays)
+    return model
+
+
+def _validated(description, folder):
     if description.get("format") != FORMAT or description.get("version") != VERSION:
         raise ValueError(
             f"{folder} does not hold a detector of this version. Received: "
             f"format={description.get('format')!r}, version={description.get('version')!r}"
         )
     try:
-        about = _Description.model_validate(description)
+        return _Description.model_validate(description)
     except pydantic.ValidationError as error:
         raise ValueError(f"{folder} describes no valid detector: {error}") from None
+
+
+def _build(architecture, about, precision):
     plain = about.model_dump(exclude_unset=True)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision or about.precision)
     try:
-        # The weights come from the artefact; nothing else may be opened for them.
-        architecture = override_config(about.architecture, overrides, f"of {folder}")
-        architecture = architecture.without_weights()
-        model = build_model(architecture, plain["categories"], plain["preprocessing"])
+        return build_model(architecture, plain["categories"], plain["preprocessing"])
     finally:
         keras.config.set_dtype_policy(policy)
-    assign(variable_keys(model), arrays)
-    return model
+
+
+def _refuse_more_layers(architecture, tensors, folder):
+    """Every layer that a number asks for has a tensor: building takes as long as the file is."""
+    layers = sum(architecture.backbone.blocks_per_stage) + architecture.rpn.conv_depth
+    if layers > tensors:
+        raise UntrustedFileError(
+            f"{folder} describes {layers} blocks and layers and holds {tensors} tensors for them."
+        )
+
+
+def _load_keras(path, precision):
+    keras_file.check_model(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (TypeError, KeyError, AttributeError, RecursionError, OSError) as error:
+        raise UntrustedFileError(f"{path} cannot be loaded by Keras: {error}") from None
+    if not isinstance(model, FasterRCNN):
+        raise ValueError(f"{path} holds no detector. Received: a {type(model).__name__}")
+    return model if precision in (None, model.dtype_policy.name) else with_dtype(model, precision)
 
 
 def _artifact_folder(path):

@@ -1,7 +1,7 @@
 """The backbone of a published detector by itself."""
 
 from detection.weights.state import BODY, is_torchvision, read_state
-from keras_resnet.weights.assign import assign
+from keras_resnet.weights.assign import assign, refuse_misfits
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
 from keras_resnet.weights.variant import differences
@@ -34,26 +34,44 @@ def load_backbone(backbone, source, norm_epsilon=None):
     """
     if not isinstance(source, dict) and not is_torchvision(source):
         return load_weights(backbone, source)
-    state = read_state(source)
-    arrays = {
+    names = torchvision_names(backbone)
+
+    def check(state):
+        body = _body(state)
+        if not body and not isinstance(source, dict):
+            raise _OfAClassifier
+        refuse_misfits(names, body, state.source, _problems(backbone, state, norm_epsilon))
+
+    try:
+        state = read_state(source, check)
+    except _OfAClassifier:
+        return load_weights(backbone, source)
+    assign(names, _body(state), state.source)
+    backbone.get_layer("stem").preprocessing = "torch"
+    return backbone
+
+
+class _OfAClassifier(Exception):
+    """The file holds no detector."""
+
+
+def _body(state):
+    return {
         name.removeprefix(BODY): from_torch_layout(name, array)
         for name, array in state.arrays.items()
         if name.startswith(BODY)
     }
-    if not arrays and not isinstance(source, dict):
-        return load_weights(backbone, source)  # a classifier's file
-    problems = differences(backbone, {"stride_in": "3x3"})
+
+
+def _problems(backbone, state, norm_epsilon):
     epsilon = state.norm_epsilon if norm_epsilon is None else norm_epsilon
-    problems += [
+    return differences(backbone, {"stride_in": "3x3"}) + [
         f"norm: the weights were made with epsilon={epsilon}, {layer.path} has "
         f"epsilon={layer.epsilon}; build the network with "
         f"norm={{'kind': {state.norm!r}, 'epsilon': {epsilon}}}"
         for layer in _norms(backbone)[:1]
         if layer.epsilon != epsilon
     ]
-    assign(torchvision_names(backbone), arrays, state.source, problems)
-    backbone.get_layer("stem").preprocessing = "torch"
-    return backbone
 
 
 def _norms(backbone):

@@ -84,6 +84,23 @@ def assign_state(state, places, skip=()):
         ValueError: listing every name that is missing, unexpected or of another shape. Nothing is
             assigned then.
     """
+    refuse_misfits(state, places, skip)
+    for name, place in places.items():
+        if not name.startswith(tuple(skip)):
+            place.variable.assign(place.convert(state.arrays[name]).astype("float32"))
+
+
+def refuse_misfits(state, places, skip=()):
+    """Raises what `assign_state` would, without assigning.
+
+    Args:
+        state: a `State`, of which the shapes count.
+        places: dict from name to `Place`.
+        skip: names that begin with one of these are not needed.
+
+    Raises:
+        ValueError: as `assign_state`.
+    """
     arrays = {k: v for k, v in state.arrays.items() if not k.startswith(tuple(skip))}
     places = {k: v for k, v in places.items() if not k.startswith(tuple(skip))}
     lines = misfits({name: place.shape for name, place in places.items()}, arrays)
@@ -92,8 +109,6 @@ def assign_state(state, places, skip=()):
             f"The weights of {state.source} do not fit the detector; nothing was loaded.\n  "
             + "\n  ".join(lines)
         )
-    for name, place in places.items():
-        place.variable.assign(place.convert(arrays[name]).astype("float32"))
 
 
 def _unit(name, convolution, norm):

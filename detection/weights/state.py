@@ -46,7 +46,7 @@ def is_torchvision(source):
     return source.endswith(".safetensors")
 
 
-def read_state(source):
+def read_state(source, check=None):
     """Read the state dict of a torchvision detector.
 
     Checkpoints with step counters (`num_batches_tracked`) have trainable batch norms with an
@@ -57,6 +57,9 @@ def read_state(source):
         source: a name of `list_detectors()`, the path of a `.safetensors` file,
             `"hf://owner/name"` whose `model.safetensors` has torchvision's names, or the state
             dict itself, a dict of arrays.
+        check: function that is called with a `State` before the tensors are read: its arrays have
+            the names, dtypes and shapes that the file declares, and take no memory. It raises to
+            refuse them. None for none.
 
     Returns:
         A `State`.
@@ -66,13 +69,22 @@ def read_state(source):
         FileNotFoundError: if there is no such file.
         OSError: if weights by name are not on this machine and cannot be downloaded.
     """
-    row = None
     if isinstance(source, dict):
-        arrays, label = source, "the state dict"
-    else:
-        label = os.fspath(source)
-        row = REGISTRY.get(label)
-        arrays = files.read_safetensors(_path(label, row))
+        state = _state(source, "the state dict", None)
+        if check is not None:
+            check(state)
+        return state
+    label = os.fspath(source)
+    row = REGISTRY.get(label)
+
+    def check_file(arrays):
+        if check is not None:
+            check(_state(arrays, label, row))
+
+    return _state(files.read_safetensors(_path(label, row), check_file), label, row)
+
+
+def _state(arrays, label, row):
     arrays = {_present_name(name): np.asarray(array) for name, array in arrays.items()}
     trained = any(name.endswith(_COUNTER) for name in arrays)
     norm, epsilon = ("batch", 1e-5) if trained else ("frozen", 0.0)

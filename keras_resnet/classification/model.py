@@ -13,6 +13,10 @@ from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
+from keras_resnet.untrusted.dry_run import dry_run
+from keras_resnet.untrusted.errors import UntrustedFileError
+from keras_resnet.untrusted.programs import refuse_program
+from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 
 FORMAT = "keras_resnet.classifier"
 VERSION = 1
@@ -101,7 +105,7 @@ def build_classifier(
     Raises:
         ValueError: an unknown network or arguments that it refuses.
     """
-    factory = getattr(keras_resnet, network, None)
+    factory = getattr(keras_resnet, network, None) if "Net" in network else None
     if network not in keras_resnet.__all__ or not callable(factory):
         raise ValueError(f"keras_resnet has no network of this name. Received: {network!r}")
     size = tuple(image_size) if image_size else (None, None)
@@ -163,6 +167,7 @@ def load_classifier(source):
         ValueError: nothing to load there, or it does not fit; the message says what.
     """
     path = Path(source)
+    refuse_program(path)
     candidates = [path, path / "weights" / "best", path / "weights" / "last", path / "best"]
     folder = next((f for f in candidates if holds_folder(f)), None)
     if folder is None:
@@ -171,12 +176,50 @@ def load_classifier(source):
             f"No saved classifier at {str(path)!r}. Give a run folder or one of its weights "
             f"folders. Tried:\n{tried}"
         )
-    description, arrays = load_artifact(folder)
+    made = {}
+
+    def expected(description, tensors):
+        """Validates the description, and builds the model first without memory for its weights."""
+        made["about"] = about = _validated(description, folder)
+        layers = sum(_stage_blocks(about))
+        if layers > tensors:
+            raise UntrustedFileError(
+                f"{folder} describes {layers} blocks and holds {tensors} tensors for them."
+            )
+        return dry_run(lambda: variable_keys(_built(about, folder)))
+
+    _, arrays = load_artifact(folder, expected, finite=True)
+    model = _built(made["about"], folder)
+    assign(variable_keys(model), arrays)
+    return model
+
+
+def _validated(description, folder):
     try:
         about = _Description.model_validate(description).model_dump(mode="python")
     except pydantic.ValidationError as error:
         raise ValueError(f"{folder} describes no valid classifier: {error}") from None
+    # These would be opened. The weights come from the artefact.
+    for name in {"weights", "input_tensor"} & set(about["options"]):
+        raise UntrustedFileError(
+            f"{folder} describes a classifier with `{name}` from elsewhere. "
+            f"Received: {name}={about['options'][name]!r}"
+        )
     del about["format"], about["version"]
-    model = build_classifier(**about)
-    assign(variable_keys(model), arrays)
-    return model
+    return about
+
+
+def _built(about, folder):
+    try:
+        return build_classifier(**about)
+    except ValueError:
+        raise
+    # What a constructor makes of arguments of any kind.
+    except Exception as error:
+        raise UntrustedFileError(f"{folder} describes no valid classifier: {error}") from None
+
+
+def _stage_blocks(about):
+    named = {**IMAGENET_NETWORKS, **CIFAR_NETWORKS}.get(about["network"], {})
+    blocks = about["options"].get("stage_blocks", named.get("stage_blocks", ()))
+    return [n for n in blocks if isinstance(n, int)] if isinstance(blocks, (list, tuple)) else []

@@ -10,7 +10,7 @@ from keras_resnet.untrusted.errors import UntrustedFileError
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 200
-MAX_VALUES = 1_000_000
+MAX_VALUES = 500_000
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")

@@ -11,7 +11,7 @@ import numpy as np
 from keras_resnet.untrusted import json_text
 from keras_resnet.untrusted.errors import UntrustedFileError
 
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 4 * 2**20
 _MAX_DIMENSIONS = 16
 DTYPES = {
     "BOOL": np.dtype("bool"),
@@ -106,6 +106,20 @@ def unpack(data, where):
         )
         for name, tensor in tensors.items()
     }
+
+
+def read_metadata(path):
+    """Returns the metadata of a safetensors file, a dict from str to str.
+
+    Args:
+        path: path of a safetensors file, of which the header alone is read.
+
+    Raises:
+        OSError: the file cannot be read.
+        UntrustedFileError: it is no safetensors file.
+    """
+    with open(path, "rb") as stream:
+        return read_header(stream, os.fstat(stream.fileno()).st_size, path)[1]
 
 
 def placeholders(path):

@@ -35,6 +35,27 @@ def misfits(shapes, arrays, problems=()):
     return lines
 
 
+def refuse_misfits(variables, arrays, source, problems=()):
+    """Raise what `assign` would, without assigning.
+
+    Args:
+        variables: dict from name to `keras.Variable`.
+        arrays: dict from name to NumPy array in Keras' layout, of which the shapes count.
+        source: str, what the arrays come from, for the error.
+        problems: list of str, what else is known to be wrong.
+
+    Raises:
+        ValueError: as `assign`.
+    """
+    lines = misfits({name: v.shape for name, v in variables.items()}, arrays, problems)
+    if lines:
+        raise ValueError(
+            f"The weights of {source} do not fit the model; nothing was loaded. Build the model "
+            "with the arguments it was trained with (for another number of classes, load into a "
+            "model with include_top=False).\n  " + "\n  ".join(lines)
+        )
+
+
 def assign(variables, arrays, source, problems=()):
     """Assign every array to the variable of its name.
 
@@ -48,12 +69,6 @@ def assign(variables, arrays, source, problems=()):
         ValueError: listing `problems` and every name that is missing, unexpected or of another
             shape. Nothing is assigned then.
     """
-    lines = misfits({name: v.shape for name, v in variables.items()}, arrays, problems)
-    if lines:
-        raise ValueError(
-            f"The weights of {source} do not fit the model; nothing was loaded. Build the model "
-            "with the arguments it was trained with (for another number of classes, load into a "
-            "model with include_top=False).\n  " + "\n  ".join(lines)
-        )
+    refuse_misfits(variables, arrays, source, problems)
     for name, variable in variables.items():
         variable.assign(arrays[name])

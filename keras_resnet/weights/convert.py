@@ -7,6 +7,7 @@ import numpy as np
 from keras_resnet import cifar, models
 from keras_resnet._arguments import choose
 from keras_resnet.resnet import ResNet
+from keras_resnet.untrusted import hdf5_file, keras_file, safetensors_file
 from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 from keras_resnet.weights import files, hub
 from keras_resnet.weights.infer import arguments_of
@@ -78,10 +79,11 @@ def _network(source, architecture, options):
         if source.endswith(".safetensors"):
             notes = files.read_notes(source)
             arguments = notes.get("architecture")
+            arrays = safetensors_file.placeholders(source)
             if not arguments:
-                arrays = files.read_safetensors(source)
                 shapes = {name: array.shape for name, array in arrays.items()}
                 arguments = arguments_of(shapes, notes.get("variant", {}))
+            _refuse_larger(arguments, arrays, source)
             return ResNet(**{**arguments, **options})
         if source.endswith(".keras"):
             return _from_keras_file(source, options)
@@ -109,7 +111,15 @@ def _from_keras_file(path, options):
             f"{path} holds no ResNet of keras_resnet; name the architecture. Received: a "
             f"{described.get('registered_name') or described.get('class_name')}"
         )
+    with keras_file.open_weights(path) as datasets:
+        _refuse_larger(described["config"], hdf5_file.placeholders(datasets), path)
     return ResNet.from_config({**described["config"], **options})
+
+
+def _refuse_larger(config, arrays, source):
+    """Refuse a description of a network that is larger than the weights stored with it."""
+    stored = sum(array.size for array in arrays.values())
+    keras_file.check_size(lambda: ResNet.from_config(config), config, len(arrays), stored, source)
 
 
 def _compare(model, target):

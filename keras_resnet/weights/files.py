@@ -1,15 +1,19 @@
 """Read weights from local files without running anything in them."""
 
-import io
+import contextlib
 import json
 import re
-import zipfile
 
 import numpy as np
+
+from keras_resnet.preprocessing import STYLES
+from keras_resnet.untrusted import hdf5_file, json_text, keras_file, safetensors_file
+from keras_resnet.untrusted.errors import UntrustedFileError
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
 _NOTES = "keras_resnet"  # an entry of a safetensors file's metadata
+_NOTED = {"variant": (dict,), "architecture": (dict,), "preprocessing": (str,)}
 
 
 def refuse_pickle(path):
@@ -25,15 +29,20 @@ def refuse_pickle(path):
         )
 
 
-def read_safetensors(path):
-    """Return the tensors of a `.safetensors` file as a dict of NumPy arrays."""
-    import safetensors
-    import safetensors.numpy
+def read_safetensors(path, check=None):
+    """Return the tensors of a `.safetensors` file as a dict of NumPy arrays.
 
-    try:
-        return safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    Args:
+        path: str.
+        check: function that is called before a tensor is read, with arrays of the same names,
+            dtypes and shapes that take no memory, and raises to refuse them. None for none.
+
+    Raises:
+        UntrustedFileError: if the file is damaged, or holds NaN or infinity.
+    """
+    if check is not None:
+        check(safetensors_file.placeholders(path))
+    return _finite(safetensors_file.read_tensors(path), path)
 
 
 def write_safetensors(path, arrays, notes):
@@ -49,42 +58,49 @@ def write_safetensors(path, arrays, notes):
 
 def read_notes(path):
     """Return what `write_safetensors` noted of the network, an empty dict for others' files."""
-    import safetensors
-
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    metadata = safetensors_file.read_metadata(path)
+    notes = json_text.loads(metadata.get(_NOTES, "{}").encode(), f"the notes in {path}")
+    if not isinstance(notes, dict):
+        raise UntrustedFileError(f"The notes in {path} are no JSON object.")
+    for name, kinds in _NOTED.items():
+        if not isinstance(notes.get(name), (*kinds, type(None))):
+            raise UntrustedFileError(
+                f"The notes in {path} say of {name!r} what cannot be: {notes[name]!r}"
+            )
+    _refuse_style(notes.get("preprocessing"), path)
     return {key: value for key, value in notes.items() if value is not None}
 
 
-def read_keras(path):
+def read_keras(path, check=None):
     """Return the layer weights of a `.weights.h5` or `.keras` file as a dict of NumPy arrays.
 
     The keys are those of the file: `layers/<layer>/<child>/vars/<number>`.
-    """
-    import h5py
 
-    try:
-        if not path.endswith(".keras"):
-            with h5py.File(path, "r") as file:
-                return _datasets(file)
-        with zipfile.ZipFile(path) as archive:
-            content = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(content, "r") as file:
-            return _datasets(file)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable Keras weights file: {error}") from error
+    Args:
+        path: str.
+        check: as in `read_safetensors`.
+
+    Raises:
+        UntrustedFileError: if the file is damaged, holds anything but plain arrays, or NaN or
+            infinity.
+    """
+    opened = keras_file.open_weights if path.endswith(".keras") else _open_hdf5
+    with opened(path) as datasets:
+        datasets = {
+            name: dataset
+            for name, dataset in datasets.items()
+            if name.startswith("layers/") and "seed_generator" not in name
+        }
+        if check is not None:
+            check(hdf5_file.placeholders(datasets))
+        return _finite(hdf5_file.read_arrays(datasets, path), path)
 
 
 def read_description(path):
     """Return what a `.keras` file says of its outermost object: class, registered name, config."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable Keras file: {error}") from error
+    description = keras_file.read_description(path)
+    _refuse_style(description["config"].get("preprocessing"), path)
+    return description
 
 
 def keras_names(model):
@@ -110,12 +126,29 @@ def _variables(prefix, layer):
     return names
 
 
-def _datasets(file):
-    arrays = {}
+@contextlib.contextmanager
+def _open_hdf5(path):
+    with hdf5_file.open_arrays(path, path) as (_, datasets):
+        yield datasets
 
-    def visit(name, item):
-        if hasattr(item, "shape") and name.startswith("layers/") and "seed_generator" not in name:
-            arrays[name] = item[()]
 
-    file.visititems(visit)
+def _finite(arrays, path):
+    wrong = [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind not in "iub" and not np.isfinite(array).all()
+    ]
+    if wrong:
+        raise UntrustedFileError(
+            f"{path} holds weights that are NaN or infinite: {', '.join(wrong[:5])}"
+            f"{' and more' if wrong[5:] else ''}."
+        )
     return arrays
+
+
+def _refuse_style(style, path):
+    if style is not None and style not in STYLES:
+        raise UntrustedFileError(
+            f"{path} asks for a preprocessing that does not exist: {style!r}. It can be one of "
+            f"{', '.join(STYLES)}."
+        )

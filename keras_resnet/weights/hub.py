@@ -1,12 +1,15 @@
 """Weights from the Hugging Face hub."""
 
 import contextlib
-import json
+import hashlib
 import os
 import re
 
+from keras_resnet.untrusted import json_text
+
 FILE_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
+_MAX_CONFIG_BYTES = 2**20
 
 
 def fetch(repository):
@@ -22,8 +25,9 @@ def fetch(repository):
         str.
 
     Raises:
-        ValueError: if `repository` is not of that form.
-        OSError: if the file is neither here nor reachable; says where to place it.
+        ValueError: if `repository` is not of that form, or the hub is not reached by HTTPS.
+        OSError: if the file is neither here nor reachable; says where to place it. Or if it is
+            not the one that the hub published.
     """
     parts = repository.split("/")
     if len(parts) != 2 or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
@@ -36,6 +40,7 @@ def fetch(repository):
         return placed
     import huggingface_hub
 
+    _refuse_plain_http(huggingface_hub.hf_hub_url(repository, FILE_NAME))
     try:
         path = huggingface_hub.hf_hub_download(repository, FILE_NAME)
     # The client's errors share no base class: connection, missing repository, offline mode.
@@ -46,10 +51,35 @@ def fetch(repository):
             f"https://huggingface.co/{repository}/resolve/main/{FILE_NAME} elsewhere and place it "
             f"at {placed}"
         ) from error
+    _check_hash(path)
     # Lands in the same folder. A repository may have none.
     with contextlib.suppress(Exception):
         huggingface_hub.hf_hub_download(repository, CONFIG_NAME)
     return path
+
+
+def _refuse_plain_http(url):
+    if not url.startswith("https://"):
+        raise ValueError(
+            "Weights are downloaded by HTTPS only; change the environment variable HF_ENDPOINT. "
+            f"Received: {url}"
+        )
+
+
+def _check_hash(path):
+    """Compares a downloaded file with its SHA-256, by which the client's cache names it."""
+    stored = os.path.realpath(path)
+    published = os.path.basename(stored)
+    if not re.fullmatch("[0-9a-f]{64}", published):
+        return  # The hub publishes hashes of large files only.
+    with open(stored, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != published:
+        os.remove(stored)
+        raise OSError(
+            "The downloaded file has not the published SHA-256 and was removed; try again. "
+            f"Received: {found} instead of {published}"
+        )
 
 
 def config_beside(path):
@@ -57,6 +87,6 @@ def config_beside(path):
     config = os.path.join(os.path.dirname(path), CONFIG_NAME)
     if not os.path.isfile(config):
         return {}
-    with open(config, encoding="utf-8") as file:
-        content = json.load(file)
+    with open(config, "rb") as file:
+        content = json_text.loads(file.read(_MAX_CONFIG_BYTES + 1), config, _MAX_CONFIG_BYTES)
     return content if isinstance(content, dict) else {}

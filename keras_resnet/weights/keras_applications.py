@@ -7,6 +7,9 @@ import re
 import keras
 import numpy as np
 
+from keras_resnet.untrusted import hdf5_file
+from keras_resnet.untrusted.errors import UntrustedFileError
+
 _STAGE = re.compile(r"stage(\d+)_block(\d+)")
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _EPSILON = 1.001e-5  # of all their norms
@@ -112,28 +115,24 @@ def read_file(path):
     Raises:
         ValueError: if it is no such file.
     """
-    import h5py
-
-    found = {}
-    try:
-        with h5py.File(path, "r") as file:
-            layers = file.get("model_weights", file)
-            for layer in layers.attrs["layer_names"]:
-                layer = _text(layer)
-                for name in layers[layer].attrs["weight_names"]:
-                    array = np.array(layers[layer][_text(name)], "float32")
-                    variable = _text(name).split("/")[-1].removesuffix(":0")
-                    # Older files call the classifier so.
-                    found[f"{'predictions' if layer == 'probs' else layer}/{variable}"] = array
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"{path} is not a readable weights file of keras.applications: {error}"
-        ) from error
-    return found
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
+    places = {}
+    with hdf5_file.open_arrays(path, path) as (file, datasets):
+        prefix, layers = ("", file)
+        if "model_weights" in file:
+            prefix, layers = "model_weights/", file["model_weights"]
+        for layer in hdf5_file.read_names(layers, "layer_names", path):
+            if layer not in layers:
+                raise UntrustedFileError(f"{path} is not a readable weights file: no {layer!r}")
+            for name in hdf5_file.read_names(layers[layer], "weight_names", path):
+                place = f"{prefix}{layer}/{name}"
+                if place not in datasets:
+                    raise UntrustedFileError(f"{path} is not a readable weights file: no {place!r}")
+                variable = name.split("/")[-1].removesuffix(":0")
+                # Older files call the classifier so.
+                own = f"{'predictions' if layer == 'probs' else layer}/{variable}"
+                places[own] = datasets[place]
+        found = hdf5_file.read_arrays(places, path)
+    return {name: np.asarray(array, "float32") for name, array in found.items()}
 
 
 def folded(found, model):

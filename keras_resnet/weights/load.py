@@ -6,8 +6,9 @@ import keras
 
 from keras_resnet._arguments import choose
 from keras_resnet.preprocessing import STYLES, style_of_normalization
+from keras_resnet.untrusted.errors import UntrustedFileError
 from keras_resnet.weights import files, hub, keras_applications
-from keras_resnet.weights.assign import assign
+from keras_resnet.weights.assign import assign, refuse_misfits
 from keras_resnet.weights.registry import REGISTRY, check_variant, imagenet_row
 from keras_resnet.weights.torchvision import from_torch_layout, torchvision_names
 from keras_resnet.weights.variant import (
@@ -131,23 +132,45 @@ def _load_file(model, path):
         return notes.get("preprocessing", "torch")
     if not path.endswith(files.SUFFIXES):
         return _load_keras_applications(model, keras_applications.read_file(path), path)
-    arrays = files.read_keras(path)
     config = files.read_description(path)["config"] if path.endswith(".keras") else {}
-    if not _has_classifier(model):
-        arrays = {k: v for k, v in arrays.items() if not k.startswith("layers/dense/")}
-    assign(files.keras_names(model), arrays, path, differences(model, variant_in(config)))
+    problems = differences(model, _variant_in(config, path))
+    names = files.keras_names(model)
+
+    def used(arrays):
+        if _has_classifier(model):
+            return arrays
+        return {k: v for k, v in arrays.items() if not k.startswith("layers/dense/")}
+
+    def check(arrays):
+        refuse_misfits(names, used(arrays), path, problems)
+
+    assign(names, used(files.read_keras(path, check)), path, problems)
     return config.get("preprocessing")
+
+
+def _variant_in(config, path):
+    try:
+        return variant_in(config)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise UntrustedFileError(f"{path} describes no network of keras_resnet: {error}") from None
 
 
 def _load_safetensors(model, path, source, variant):
     """Load a file with torchvision's names; `variant` is what is known of it, None for nothing."""
     skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
-    arrays = {
-        name: from_torch_layout(name, array)
-        for name, array in files.read_safetensors(path).items()
-        if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
-    }
-    assign(torchvision_names(model), arrays, source, differences(model, variant or {}))
+    names, problems = torchvision_names(model), differences(model, variant or {})
+
+    def used(arrays):
+        return {
+            name: from_torch_layout(name, array)
+            for name, array in arrays.items()
+            if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
+        }
+
+    def check(arrays):
+        refuse_misfits(names, used(arrays), source, problems)
+
+    assign(names, used(files.read_safetensors(path, check)), source, problems)
     if variant is None:
         warn_unless_torchvision(model, source)
 

@@ -1,0 +1,202 @@
+"""`.keras` files: which members they have, and which classes they may name."""
+
+import contextlib
+import io
+import math
+
+import keras
+
+from keras_resnet.untrusted import hdf5_file, json_text
+from keras_resnet.untrusted.dry_run import dry_run
+from keras_resnet.untrusted.errors import UntrustedFileError
+from keras_resnet.untrusted.zip_file import open_archive
+
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+_MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
+_MAX_CONFIG_BYTES = 8 * 2**20
+_MAX_WEIGHTS_BYTES = 2**31 - 1
+_MAX_RATIO = 20
+
+_MODULES = {
+    "keras",
+    *("keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers"),
+    *("keras.layers", "keras.losses", "keras.metrics", "keras.models", "keras.optimizers"),
+    *("keras.optimizers.schedules", "keras.quantizers", "keras.random", "keras.regularizers"),
+    *("keras.src.models.functional", "keras.src.models.model", "keras.src.models.sequential"),
+}
+_OWN = ("keras_resnet>", "detection>")
+# Python's own values, and names of functions of Keras.
+_PLAIN = {
+    *("__ellipsis__", "__keras_tensor__", "__numpy__", "__tensor__", "__tuple__"),
+    *("dtype", "function", "slice"),
+}
+_CODE = {
+    "Lambda": "runs a function that is stored in the file",
+    "__lambda__": "is a function that is stored in the file",
+    "TFSMLayer": "runs a SavedModel, a program, from a path",
+    "TorchModuleWrapper": "runs a pickle",
+    "JaxLayer": "runs a function that is stored in the file",
+    "FlaxLayer": "runs a function that is stored in the file",
+    "StringLookup": "reads a file from a path",
+    "IntegerLookup": "reads a file from a path",
+    "TextVectorization": "reads a file from a path",
+}
+# Arguments of our classes that are numbers of layers.
+_COUNTS = ("stage_blocks", "conv_depth")
+
+
+def read_description(path):
+    """Returns what a `.keras` file says of its outermost object.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        Dict with `class_name`, `registered_name` and `config`.
+
+    Raises:
+        UntrustedFileError: it is no such file, or names classes that run code or read files.
+    """
+    with open_archive(path, _MEMBERS) as archive:
+        return _description(archive, path)
+
+
+@contextlib.contextmanager
+def open_weights(path):
+    """Opens the weights inside a `.keras` file.
+
+    Args:
+        path: path of the file.
+
+    Yields:
+        Dict from the path inside the weights to `h5py.Dataset`, all checked.
+
+    Raises:
+        UntrustedFileError: it is no such file.
+    """
+    with open_archive(path, _MEMBERS) as archive:
+        data = archive.read(WEIGHTS, _MAX_WEIGHTS_BYTES, _MAX_RATIO)
+    with hdf5_file.open_arrays(io.BytesIO(data), f"{path}/{WEIGHTS}") as (_, datasets):
+        yield datasets
+
+
+def check_model(path):
+    """Checks a `.keras` file before Keras loads it.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        UntrustedFileError: it is no such file, names classes that run code or read files, or
+            describes more layers or weights than it holds.
+    """
+    description = read_description(path)
+    with open_weights(path) as datasets:
+        stored = sum(math.prod(dataset.shape or ()) for dataset in datasets.values())
+        tensors = len(datasets)
+    check_size(lambda: _deserialized(description, path), description, tensors, stored, path)
+
+
+def check_size(build, description, tensors, stored, where):
+    """Refuses a description of a model that is larger than the weights stored with it.
+
+    Args:
+        build: function that builds the model; it is called in a `dry_run`.
+        description: nested dicts and lists from which it builds.
+        tensors: int, how many arrays are stored.
+        stored: int, how many numbers are stored.
+        where: how errors name the file.
+
+    Raises:
+        UntrustedFileError: the model has more layers than there are arrays or more weights than
+            there are numbers, or cannot be built.
+    """
+    layers = sum(_counts(description))
+    if layers > tensors:
+        raise UntrustedFileError(
+            f"{where} describes {layers} layers and holds {tensors} arrays for them."
+        )
+    try:
+        model = dry_run(build)
+    except ValueError:
+        raise
+    # What the layers' constructors make of arguments of any kind.
+    except Exception as error:
+        raise UntrustedFileError(f"{where} describes no model that can be built: {error}") from None
+    needed = sum(math.prod(weight.shape) for weight in model.weights)
+    if needed > stored:
+        raise UntrustedFileError(
+            f"{where} describes a model of {needed} weights and holds {stored} of them."
+        )
+
+
+def _description(archive, path):
+    where = f"{path}/{CONFIG}"
+    description = json_text.loads(archive.read(CONFIG, _MAX_CONFIG_BYTES), where)
+    if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
+        raise UntrustedFileError(f"{where} does not describe a model.")
+    for node in _nodes(description):
+        if "class_name" in node:
+            _check_class(node, where)
+    return description
+
+
+def _deserialized(description, path):
+    description = {k: v for k, v in description.items() if k != "compile_config"}
+    try:
+        return keras.saving.deserialize_keras_object(description, safe_mode=True)
+    except ValueError as error:
+        raise UntrustedFileError(f"{path} describes no model that can be built: {error}") from None
+
+
+def _check_class(node, where):
+    name, module = node["class_name"], node.get("module")
+    registered = node.get("registered_name")
+    if not all(isinstance(value, (str, type(None))) for value in (name, module, registered)):
+        raise UntrustedFileError(f"{where} names a class that is no name: {name!r}.")
+    for given in (name, (registered or "").split(">")[-1]):
+        if given in _CODE:
+            raise UntrustedFileError(f"{where} names the class {given}, which {_CODE[given]}.")
+    known = (
+        (name in _PLAIN and module in (None, "builtins", *_MODULES))
+        or (module in _MODULES)
+        or (registered or "").startswith(_OWN)
+        or (registered and keras.saving.get_registered_object(registered) is not None)
+    )
+    if not known:
+        raise UntrustedFileError(
+            f"{where} names the class {name} of {module}, which is neither of Keras nor of this "
+            "library. Register it with `keras.saving.register_keras_serializable` if it is yours."
+        )
+
+
+def _nodes(value):
+    """All dicts inside nested dicts and lists."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _counts(description):
+    for node in _nodes(description):
+        for name in _COUNTS:
+            yield from _whole_numbers(node.get(name))
+
+
+def _whole_numbers(value):
+    """All ints inside nested lists, also where Keras writes a tuple as a dict."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, int):
+            yield abs(value)
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.append(value.get("items"))
