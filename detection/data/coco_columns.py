@@ -8,6 +8,7 @@ import numpy as np
 from detection.data.checks import VISIBLE_OVERSHOOT, is_size
 
 MAX_AREA = 1e18  # Square pixels; larger ones are no areas.
+_CROWD_TYPES = {int, bool, type(None)}
 _NO_BOX = (np.nan,) * 4
 _BLOCK = 2**11  # Annotations that stay in the processor's cache while they are looked at.
 
@@ -55,6 +56,7 @@ def split_sound(entries, images, class_of):
     return parts, [(place, entries[place]) for place in others]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _block(rows, position, class_of, sizes):
     """Some annotations as arrays.
 
@@ -74,7 +76,9 @@ def _block(rows, position, class_of, sizes):
     boxes, box_areas, sound = _clip(boxes.reshape(-1, 4), sizes[image])
     areas = np.fromiter(_values(rows, "area", {int, float}, 0.0), "float64", count)
     areas = np.where((areas > 0) & (areas < MAX_AREA), areas, box_areas)
-    crowds = _values(rows, "iscrowd", {int, bool, type(None)}, 2)
+    crowds = [row.get("iscrowd") for row in rows]
+    if not set(map(type, crowds)) <= _CROWD_TYPES:
+        crowds = [crowd if type(crowd) in _CROWD_TYPES else 2 for crowd in crowds]
     if not set(crowds) <= {0, 1}:
         sound &= [crowd in (0, 1, None) for crowd in crowds]
         crowds = map(bool, crowds)
@@ -121,7 +125,6 @@ def _clip(boxes, sizes):
     np.maximum(corners[:, :2], 0, out=clipped[:, :2])
     np.minimum(corners[:, 2:], sizes[:, ::-1], out=clipped[:, 2:])
     sides = clipped[:, 2:] - clipped[:, :2]
-    with np.errstate(invalid="ignore"):
-        sound = (sides > 0).all(axis=1)
-        sound &= (np.abs(clipped - corners) <= VISIBLE_OVERSHOOT).all(axis=1)
-        return clipped, sides[:, 0] * sides[:, 1], sound
+    sound = (sides > 0).all(axis=1)
+    sound &= (np.abs(clipped - corners) <= VISIBLE_OVERSHOOT).all(axis=1)
+    return clipped, sides[:, 0] * sides[:, 1], sound
