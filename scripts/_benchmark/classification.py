@@ -1,22 +1,27 @@
-"""Training and inference of classifiers: ours, keras.applications, torchvision."""
+"""Training and inference of classifiers: ours and keras.applications."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
-from _benchmark.harness import Unavailable
+from _benchmark.harness import elsewhere
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def train(library, dtype, batch=16, size=224, quick=False):
-    """A training step of ResNet-50 by Keras, all layers, SGD with momentum."""
+def train(library, dtype, batch=16, size=224, flops=False, quick=False):
+    """A training step of ResNet-50 by Keras, all layers, SGD with momentum.
+
+    With `flops` its arithmetic is counted: a forward pass is a third of it.
+    """
     import keras
 
     if quick:
         batch, size = 2, 64
     keras.config.set_dtype_policy(dtype)
-    model = _keras_resnet50(library, size)
+    model = resnet50(library, size, quick)
     from keras_resnet.training.devices import choose_jit
 
     model.compile(
@@ -27,48 +32,47 @@ def train(library, dtype, batch=16, size=224, quick=False):
     rng = np.random.default_rng(0)
     x = keras.ops.convert_to_tensor(rng.random((batch, size, size, 3), "float32"))
     y = keras.ops.convert_to_tensor(rng.integers(0, 1000, batch))
-    return lambda: model.train_on_batch(x, y), {"images": batch}
+    facts = {"images": batch}
+    if flops:
+        facts["flops"] = 3 * batch * _flops(model)
+    return lambda: model.train_on_batch(x, y), facts
 
 
-def train_torchvision(dtype, batch=16, size=224, compiled=False, quick=False):
-    """The same by torchvision, channels last."""
-    try:
-        import torch
-        import torchvision
-    except ImportError:
-        raise Unavailable("torchvision is not installed") from None
-    if quick:
-        batch, size = 2, 64
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = torchvision.models.resnet50().to(device, memory_format=torch.channels_last)
-    run = torch.compile(model) if compiled else model
-    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
-    x = torch.rand(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
-    y = torch.randint(0, 1000, (batch,), device=device)
+def infer(dtype, batch, size=224, quick=False):
+    """A forward pass of keras.applications by a TensorFlow graph, as it is offered."""
+    import keras
+    import tensorflow as tf
 
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device, torch.bfloat16, enabled=dtype != "float32"):
-            loss = torch.nn.functional.cross_entropy(run(x).float(), y)
-        loss.backward()
-        optimizer.step()
-        loss.item()
+    size = 64 if quick else size
+    keras.config.set_dtype_policy(dtype)
+    model = resnet50("keras.applications", size)
+    run = tf.function(lambda x: model(x, training=False))
+    x = tf.random.uniform((batch, size, size, 3))
+    return lambda: run(x).numpy(), {"images": batch}
+
+
+def serve(dtype, batch, size=224, quick=False):
+    """The exported network, loaded by TensorFlow alone; images arrive decoded and resized."""
+    import keras  # noqa: F401  as the peer, so that memory can be compared
+    import tensorflow as tf
+
+    size = 64 if quick else size
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere("classification:export", folder=folder, dtype=dtype, size=size, quick=quick)
+        loaded = tf.saved_model.load(str(Path(folder) / "1"))
+    x = tf.random.uniform((batch, size, size, 3))
+
+    def step(model=loaded, run=loaded.signatures["serve"]):
+        return run(images=x)["outputs"].numpy()
 
     return step, {"images": batch}
 
 
-def infer(library, dtype, batch, size=224, quick=False):
-    """A forward pass by a TensorFlow graph, as keras.applications offers it."""
-    import keras
-    import tensorflow as tf
+def export(folder, dtype, size, quick):
+    """Writes ResNet-50 as a SavedModel."""
+    from keras_resnet.export import export_saved_model
 
-    if quick:
-        size = 64
-    keras.config.set_dtype_policy(dtype)
-    model = _keras_resnet50(library, size)
-    run = tf.function(lambda x: model(x, training=False))
-    x = tf.random.uniform((batch, size, size, 3))
-    return lambda: run(x).numpy(), {"images": batch}
+    export_saved_model(resnet50("ours", size, quick), folder, version=1, dtype=dtype)
 
 
 def device_training(network, dtype, batch=128, images=5000, quick=False):
@@ -99,14 +103,23 @@ def device_training(network, dtype, batch=128, images=5000, quick=False):
         for _ in range(repeats):
             feed.training_model.train_on_batch(*batches[next(position)])
 
-    return step, {"images": batch * repeats}
+    return step, {"images": batch * repeats, "flops": 3 * batch * repeats * _flops(model)}
 
 
-def _keras_resnet50(library, size):
+def resnet50(library, size, quick=False):
+    """ResNet-50 of `"ours"` or `"keras.applications"`; ours for a quick run has a block a stage."""
     if library == "ours":
         import keras_resnet
 
-        return keras_resnet.ResNet50(input_shape=(size, size, 3))
+        blocks = (1, 1, 1, 1) if quick else (3, 4, 6, 3)
+        return keras_resnet.ResNet(blocks, block="bottleneck", input_shape=(size, size, 3))
     import keras
 
     return keras.applications.ResNet50(weights=None, input_shape=(size, size, 3))
+
+
+def _flops(model):
+    """Of a forward pass for an image: a multiplication and an addition are two."""
+    from keras_resnet.analysis.counting import count
+
+    return 2 * count(model).macs
