@@ -6,6 +6,7 @@ from detection.evaluation import evaluate, write_metrics, write_results
 from detection.multi_view import augmentation_of
 from detection.predict import predict_dataset, predict_images
 from detection.report import write_report
+from keras_resnet.data.problems import write_problems
 
 
 @plain_data_errors()
@@ -60,6 +61,7 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         output.mkdir(parents=True, exist_ok=True)
         write_metrics(output / "metrics.json", metrics)
         write_results(output / "predictions.json", results)
+        write_problems(output / "problems.json", {split: dataset})
         write_report(output, dataset, results, metrics)
     return metrics
 

@@ -20,6 +20,7 @@ from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.data.dataset import file_bytes
+from keras_resnet.data.problems import write_problems
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import (
@@ -125,6 +126,7 @@ def _train(config, say, stop_by_signals, started, stack):
     )
     if not config.run.resume:
         write_file(folder / "config.yaml", dump_config(config).encode())
+        write_problems(folder / "problems.json", datasets)
         plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
         draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")

@@ -140,6 +140,13 @@ def _quiet_stderr():
             os.close(terminal)
 
 
+def overrides_of(arguments):
+    """The values of `--set`, and that of `--max-bad-images` under its name in the configuration."""
+    if arguments.max_bad_images is None:
+        return arguments.set
+    return [*arguments.set, f"data.max_bad_images={arguments.max_bad_images}"]
+
+
 def of_the_model(overrides):
     """Splits `--set` values into those of the model, without `model.`, and the others."""
     prefix = "model."

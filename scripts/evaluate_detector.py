@@ -8,7 +8,7 @@ Example: python scripts/evaluate_detector.py runs/quickstart
 import argparse
 from pathlib import Path
 
-from _common import of_the_model, quiet_start, run
+from _common import of_the_model, overrides_of, quiet_start, run
 
 
 def main():
@@ -24,6 +24,13 @@ def main():
         help="override values of the configuration, e.g. data.val.split=test; those under model. "
         "change the loaded model and must leave its weights in their places",
     )  # fmt: skip
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        metavar="N",
+        help="leave out up to N unusable images instead of refusing the data; the same as "
+        "--set data.max_bad_images=N",
+    )
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--output", help="folder for metrics.json, predictions.json, report.html")
     parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
@@ -43,7 +50,7 @@ def main():
             f"There is no {source}: say with --config which data to evaluate on. "
             f"Received: model={arguments.model!r}"
         )
-    model_changes, changes = of_the_model(arguments.set)
+    model_changes, changes = of_the_model(overrides_of(arguments))
     config = detection.load_config(str(source), changes)
     model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)
     output = arguments.output and Path(arguments.output)

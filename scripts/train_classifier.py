@@ -5,7 +5,7 @@ Example: python scripts/train_classifier.py cifar10_resnet20 --set data.root=cif
 
 import argparse
 
-from _common import TRAINING_CODES, add_process_arguments, quiet_start, run
+from _common import TRAINING_CODES, add_process_arguments, overrides_of, quiet_start, run
 
 
 def main():
@@ -23,6 +23,13 @@ def main():
         metavar="KEY=VALUE",
         help="override values of the configuration, e.g. train.steps=100",
     )
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        metavar="N",
+        help="leave out up to N unusable images instead of refusing the data; the same as "
+        "--set data.max_bad_images=N",
+    )
     parser.add_argument("--list", action=_List, nargs=0, help="print the shipped configurations")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -34,7 +41,7 @@ def main():
     from keras_resnet.classification.train import train_classifier
     from keras_resnet.training.config import dump_config
 
-    config = load_classifier_config(arguments.config, arguments.set)
+    config = load_classifier_config(arguments.config, overrides_of(arguments))
     if arguments.dry_run:
         print(dump_config(config), end="")
         return

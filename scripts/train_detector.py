@@ -5,7 +5,7 @@ Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD trai
 
 import argparse
 
-from _common import TRAINING_CODES, add_process_arguments, quiet_start, run
+from _common import TRAINING_CODES, add_process_arguments, overrides_of, quiet_start, run
 
 
 def main():
@@ -28,6 +28,13 @@ def main():
         metavar="KEY=VALUE",
         help="override values of the configuration, e.g. train.steps=100",
     )
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        metavar="N",
+        help="leave out up to N unusable images instead of refusing the data; the same as "
+        "--set data.max_bad_images=N",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     add_process_arguments(parser)
@@ -37,7 +44,7 @@ def main():
     import detection
     from keras_resnet.training.config import dump_config
 
-    config = detection.load_config(arguments.config, arguments.set)
+    config = detection.load_config(arguments.config, overrides_of(arguments))
     if arguments.dry_run:
         print(dump_config(config), end="")
         return

@@ -65,7 +65,7 @@ class ImagesConfig(StrictModel):
     download: bool = Field(False, description="tfds: whether data may be downloaded")
     train: str = Field("train", description="name of the training split, or its folder")
     val: str = Field("test", description="name of the split that is evaluated")
-    max_bad_images: int = Field(0, ge=0, description="folder: how many may be left out")
+    max_bad_images: int = Field(0, ge=0, description="folder, tfds: how many may be left out")
     loader: Literal["auto", "device", "pipeline"] = Field(
         "auto", description="device: images stay on the device (small data sets of one size)"
     )
@@ -85,8 +85,11 @@ class ImagesConfig(StrictModel):
             raise ValueError(f"`format: {self.format}` needs `root`, the file or folder")
         if self.format != "tfds" and (self.name is not None or self.download):
             raise ValueError("`name` and `download` are for `format: tfds`; leave them out")
-        if self.format != "folder" and self.max_bad_images:
-            raise ValueError("`max_bad_images` is for `format: folder`; leave it out")
+        if self.format not in ("folder", "tfds") and self.max_bad_images:
+            raise ValueError(
+                "`max_bad_images` is for `format: folder` and `format: tfds`, whose images are in "
+                "files that may be damaged; leave it out"
+            )
         return self
 
 

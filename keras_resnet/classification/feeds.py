@@ -47,7 +47,13 @@ def open_images(config, split):
         return load_folder(f"{config.root}/{name}", max_bad_images=config.max_bad_images)
     from keras_resnet.data.tfds import load_tfds
 
-    return load_tfds(config.name, name, data_dir=config.root, download=config.download)
+    return load_tfds(
+        config.name,
+        name,
+        data_dir=config.root,
+        download=config.download,
+        max_bad_images=config.max_bad_images,
+    )
 
 
 def on_device(config, dataset):

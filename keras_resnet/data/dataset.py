@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from keras_resnet.data.problems import Problems
+
 
 class ImageDataset:
     """Images with one label each, read one by one.
@@ -18,9 +20,11 @@ class ImageDataset:
             path. Defaults to `name[index]`.
         images: optional uint8 array `(N, H, W, 3)` holding all images, for loaders that keep
             the data set on the device. `read` is then not needed.
+        problems: optional `Problems` found while reading.
 
     Attributes:
         labels: int32 array `(N,)`.
+        problems: a `Problems`: images that were left out.
 
     Raises:
         ValueError: no images, a label outside the classes, arrays that do not fit together.
@@ -33,8 +37,11 @@ class ImageDataset:
     (4, (32, 32, 3))
     """
 
-    def __init__(self, name, class_names, labels, read=None, where=None, images=None):
+    def __init__(
+        self, name, class_names, labels, read=None, where=None, images=None, problems=None
+    ):
         self.name = name
+        self.problems = Problems() if problems is None else problems
         self.class_names = tuple(class_names)
         for class_name in self.class_names:
             if not class_name.isprintable() or not class_name.strip():
@@ -101,8 +108,9 @@ class ImageDataset:
         return {"count": len(self), "sha256": total.hexdigest()}
 
     def summary(self):
-        """One line for the head of a log."""
-        return f"{self.name}: {len(self):,} images, {len(self.class_names)} classes"
+        """One line for the head of a log, and what was left out below it."""
+        line = f"{self.name}: {len(self):,} images, {len(self.class_names)} classes"
+        return f"{line}\n{self.problems.summary()}" if len(self.problems) else line
 
 
 def file_bytes(path):
