@@ -19,7 +19,7 @@ from detection.pretrained import load_pretrained
 from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
-from keras_resnet.data.dataset import file_bytes
+from keras_resnet.data.dataset import hash_files
 from keras_resnet.data.problems import write_problems
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
@@ -39,7 +39,7 @@ from keras_resnet.training.loss_scale import LossScaleWatch
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
-from keras_resnet.training.run_state import run_folder
+from keras_resnet.training.run_state import resumes, run_folder
 from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
 
@@ -106,6 +106,7 @@ def _train(config, say, stop_by_signals, started, stack):
     identity = _identity(config, datasets)
     folder = run_folder(config.run, identity)
     stack.enter_context(run_lock(folder))
+    resume = resumes(config.run, folder)
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
     model = build_model(
@@ -114,7 +115,7 @@ def _train(config, say, stop_by_signals, started, stack):
         preprocessing_of(pipeline),
         seed=config.train.seed,
     )
-    if config.train.start_from is not None and not config.run.resume:
+    if config.train.start_from is not None and not resume:
         load_pretrained(model, config.train.start_from)
         say(f"starting with the weights of {config.train.start_from}")
     batches = make_batches(datasets["train"], pipeline, training=True)
@@ -124,7 +125,7 @@ def _train(config, say, stop_by_signals, started, stack):
         jit_compile=choose_jit(config.train.jit_compile),
         steps_per_execution=config.train.steps_per_execution,
     )
-    if not config.run.resume:
+    if not resume:
         write_file(folder / "config.yaml", dump_config(config).encode())
         write_problems(folder / "problems.json", datasets)
         plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
@@ -143,7 +144,7 @@ def _train(config, say, stop_by_signals, started, stack):
         evaluate=Evaluation(model, evaluation_batches, datasets["val"], say),
         evaluate_every=config.train.evaluate_every,
         state_every=config.train.state_every,
-        resume=config.run.resume,
+        resume=resume,
         identity=identity,
         images_per_step=pipeline.batch_size,
         stop_by_signals=stop_by_signals,
@@ -181,14 +182,14 @@ def _identity(config, datasets):
 
 
 def _fingerprint(dataset):
-    """Tells data sets of other images, file sizes or boxes apart; where the files are is free."""
+    """Tells data sets of other images, sizes or boxes apart; where the files are does not count."""
     total = hashlib.sha256()
     for r in dataset.records:
-        path = r.image_path
-        row = (str(r.image_id), Path(path).name, file_bytes(path), int(r.height), int(r.width))
+        row = (str(r.image_id), Path(r.image_path).name, int(r.height), int(r.width))
         total.update(repr(row).encode())
         for array in (r.boxes, r.classes, r.is_crowd):
             total.update(np.ascontiguousarray(array).tobytes())
+    hash_files(total, [str(r.image_path) for r in dataset.records])
     return {"count": len(dataset), "sha256": total.hexdigest()}
 
 

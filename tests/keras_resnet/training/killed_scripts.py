@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-import detection  # noqa: F401 - so that the processes need not import it each
+import detection.train  # noqa: F401 - so that the processes need not import it each
 import keras_resnet.classification.train  # noqa: F401
 from keras_resnet.training import loop_callbacks
 
