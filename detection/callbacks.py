@@ -5,9 +5,28 @@ import time
 from detection.data import numpy_batches
 from detection.evaluation import evaluate
 from detection.predict import predict_dataset
+from keras_resnet.training.processes import gather, on_own_device
 
 # Names that dashboards parse.
 COLUMNS = {"metrics/mAP50-95": "AP", "metrics/mAP50": "AP50", "metrics/mAP75": "AP75"}
+
+
+def predict_together(model, batches, dataset):
+    """`predict_dataset` of all processes that train together, each on its share of the batches.
+
+    Args:
+        model: the `FasterRCNN`.
+        batches: this process' share of the evaluation batches of `dataset`.
+        dataset: the `DetectionDataset` they come from.
+
+    Returns:
+        List of COCO results of all processes, the same in each, in the order of the data set.
+    """
+    with on_own_device(model):
+        own = predict_dataset(model, numpy_batches(batches), dataset)
+    results = [result for part in gather(own) for result in part]
+    place = {record.image_id: i for i, record in enumerate(dataset.records)}
+    return sorted(results, key=lambda result: place[result["image_id"]])
 
 
 class Evaluation:
@@ -15,7 +34,7 @@ class Evaluation:
 
     Args:
         model: the `FasterRCNN`.
-        batches: evaluation batches.
+        batches: evaluation batches; where several processes train, this one's share of them.
         dataset: the `DetectionDataset` they come from.
         say: callable that prints a line.
     """
@@ -30,7 +49,7 @@ class Evaluation:
     def __call__(self, epoch):
         """The figures of the model as it is: dict from column to float."""
         start = time.monotonic()
-        results = predict_dataset(self.model, numpy_batches(self.batches), self.dataset)
+        results = predict_together(self.model, self.batches, self.dataset)
         metrics = evaluate(self.ground_truth, results)
         spent = time.monotonic() - start
         self.say(

@@ -9,18 +9,18 @@ import keras
 import numpy as np
 
 from detection.build import build_model
-from detection.callbacks import COLUMNS, Evaluation
+from detection.callbacks import COLUMNS, Evaluation, predict_together
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
 from detection.pictures import draw_training_batches, draw_validation, plot_run
-from detection.predict import predict_dataset
 from detection.pretrained import load_pretrained
 from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.data.dataset import hash_files
 from keras_resnet.data.problems import write_problems
+from keras_resnet.training import strict_json
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import (
@@ -36,6 +36,13 @@ from keras_resnet.training.ema import EMA
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
 from keras_resnet.training.loss_scale import LossScaleWatch
+from keras_resnet.training.processes import (
+    batch_share,
+    from_main,
+    gather,
+    is_main,
+    lost_processes,
+)
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
@@ -72,25 +79,20 @@ def train_detector(config, say=print, stop_by_signals=False):
     ```
     """
     started = time.monotonic()
+    if not is_main():
+        say = _silently
     set_precision(config.train.precision)
     if config.train.deterministic:
         set_deterministic()
     keras.utils.set_random_seed(config.train.seed)
     say(describe_hardware())
-    if config.train.devices != 1 and keras.backend.backend() == "tensorflow":
-        raise ValueError(
-            "A detector trains on several devices with KERAS_BACKEND=jax; TensorFlow's "
-            "MirroredStrategy does not take its batches. "
-            f"Received: train.devices={config.train.devices!r}"
-        )
-    with (
-        data_parallel(config.train.devices, config.data.pipeline.batch_size),
-        contextlib.ExitStack() as stack,
-    ):
-        return _train(config, say, stop_by_signals, started, stack)
+    with lost_processes(), contextlib.ExitStack() as stack:
+        with data_parallel(config.train.devices, config.data.pipeline.batch_size):
+            trained = _train(config, say, stop_by_signals, stack)
+        return _finish(config, say, started, *trained)
 
 
-def _train(config, say, stop_by_signals, started, stack):
+def _train(config, say, stop_by_signals, stack):
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
     categories = _categories(datasets)
     for dataset in datasets.values():
@@ -104,9 +106,10 @@ def _train(config, say, stop_by_signals, started, stack):
     if pipeline.seed is None:
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
     identity = _identity(config, datasets)
-    folder = run_folder(config.run, identity)
-    stack.enter_context(run_lock(folder))
-    resume = resumes(config.run, folder)
+    folder = Path(from_main(lambda: str(run_folder(config.run, identity))))
+    if is_main():
+        stack.enter_context(run_lock(folder))
+    resume = from_main(lambda: resumes(config.run, folder))
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
     model = build_model(
@@ -125,18 +128,24 @@ def _train(config, say, stop_by_signals, started, stack):
         jit_compile=choose_jit(config.train.jit_compile),
         steps_per_execution=config.train.steps_per_execution,
     )
-    if not resume:
+    if is_main() and not resume:
         write_file(folder / "config.yaml", dump_config(config).encode())
         write_problems(folder / "problems.json", datasets)
         plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
         draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
 
-    evaluation_batches = make_batches(datasets["val"], pipeline, training=False)
+    share = batch_share()
+    evaluation_batches = make_batches(datasets["val"], pipeline, training=False, share=share)
     logs = fit(
         model,
         lambda epoch, batch: make_batches(
-            datasets["train"], pipeline, training=True, start_epoch=epoch, start_batch=batch
+            datasets["train"],
+            pipeline,
+            training=True,
+            start_epoch=epoch,
+            start_batch=batch,
+            share=share,
         ),
         steps=steps,
         folder=folder,
@@ -151,24 +160,44 @@ def _train(config, say, stop_by_signals, started, stack):
         say=say,
     )
 
+    return folder, logs, evaluation_batches, datasets["val"]
+
+
+def _finish(config, say, started, folder, logs, batches, dataset):
+    """Figures, pictures and export of the best weights; returns `(folder, metrics)`."""
+    gather(None)  # The others wait until process 0 has saved the last weights.
     best = load(folder)
-    results = predict_dataset(best, numpy_batches(evaluation_batches), datasets["val"])
-    ground_truth = datasets["val"].to_coco()
+    results = predict_together(best, batches, dataset)
+    if is_main():
+        metrics = _write_figures(config, say, started, folder, logs, best, results, dataset)
+    # They end together, and with the same figures.
+    written = from_main(
+        lambda: strict_json.loads((folder / "metrics.json").read_bytes(), "metrics.json")
+    )
+    return folder, metrics if is_main() else written
+
+
+def _write_figures(config, say, started, folder, logs, best, results, dataset):
+    ground_truth = dataset.to_coco()
     metrics = evaluate(ground_truth, results, curves=True)
     write_results(folder / "predictions.json", results)
-    plot_run(folder, metrics, ground_truth, results, categories)
-    drawn = draw_validation(datasets["val"], results, folder, config.run.pictures)
+    plot_run(folder, metrics, ground_truth, results, best.categories)
+    drawn = draw_validation(dataset, results, folder, config.run.pictures)
     # The best epoch was chosen on this very split; the last one was not.
     metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
     if config.expected is not None:
         metrics["expected"] = config.expected.model_dump(exclude_none=True)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
-    write_report(folder, datasets["val"], results, metrics)
+    write_report(folder, dataset, results, metrics)
     say(summary_table(metrics))
-    exported = _export(config, best, datasets["val"], folder, say)
+    exported = _export(config, best, dataset, folder, say)
     _say_where(folder, drawn, exported, metrics, say)
-    return folder, metrics
+    return metrics
+
+
+def _silently(line):
+    pass
 
 
 def _identity(config, datasets):
@@ -239,7 +268,7 @@ def _callbacks(config, model, plan, dataset, folder, say):
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
     if config.train.precision == "mixed_float16":
         callbacks.append(LossScaleWatch(say))
-    if config.train.tensorboard:
+    if config.train.tensorboard and is_main():
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
             say(note)
