@@ -42,7 +42,7 @@ def read(library, images=118_287, boxes=860_001, quick=False):
             assert len(found.anns) == boxes
             return found
 
-    def step():
+    def step(keep=folder):
         start = time.perf_counter()
         found = load()
         elapsed = time.perf_counter() - start

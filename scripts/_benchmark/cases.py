@@ -1,5 +1,6 @@
 """The table of cases."""
 
+from _benchmark import growth
 from _benchmark.harness import Case, Side
 
 CPU, CIFAR, TORCHVISION, GPU = "cpu", "cifar", "torchvision", "gpu"
@@ -95,16 +96,22 @@ def _on_gpu(name, ours, theirs, target, **options):
         yield Case(
             f"{name}, {_BF16}, beside torchvision {way}",
             GPU,
-            Side(ours[0], {"dtype": _BF16, **ours[1], **options, "flops": True}, _JAX),
-            Side(f"torchvision_peers:{theirs}", {"dtype": _BF16, **options, "compiled": compiled}),
+            Side(ours[0], {"dtype": _BF16, **ours[1], **options, "flops": True}, _JAX, True),
+            Side(
+                f"torchvision_peers:{theirs}",
+                {"dtype": _BF16, **options, "compiled": compiled},
+                accelerator=True,
+            ),
             target,
         )
 
 
 def _gpu():
     train = ("classification:train", {"library": "ours"})
-    yield Case("product of bfloat16 matrices", GPU, Side("accelerator:matrix_product", {}, _JAX))
-    yield Case("reading and writing memory", GPU, Side("accelerator:copy", {}, _JAX))
+    yield Case(
+        "product of bfloat16 matrices", GPU, Side("accelerator:matrix_product", {}, _JAX, True)
+    )
+    yield Case("reading and writing memory", GPU, Side("accelerator:copy", {}, _JAX, True))
     yield from _on_gpu("ResNet-50 train, batch 256, 224", train, "train_classifier", 1.0, batch=256)
     size = {"height": 800, "width": 1216}
     for batch in (8, 16):
@@ -201,6 +208,7 @@ CASES = [
     _cifar("float32"),
     _cifar(_BF16),
     *_gpu(),
+    *growth.points(),
 ]
 
 SUITES = tuple(dict.fromkeys(case.suite for case in CASES))

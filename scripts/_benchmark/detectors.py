@@ -42,21 +42,30 @@ def build(height, width, dtype="float32", classes=80, quick=False):
     return build_model(config.model, categories, sides)
 
 
-def train(dtype, batch=2, height=512, width=512, boxes=8, classes=80, flops=False, quick=False):
+def train(
+    dtype,
+    batch=2,
+    height=512,
+    width=512,
+    boxes=8,
+    classes=80,
+    flops=False,
+    devices=1,
+    quick=False,
+):
     """A training step by Keras, SGD with momentum.
 
     With `flops` (by JAX only) its arithmetic is counted: a forward pass is a third of it.
     """
     import keras
 
+    from keras_resnet.training.devices import data_parallel
+
     if quick:
         height, width = 96, 128
-    model = build(height, width, dtype, classes, quick)
-    # So slow that the untrained network stays as it is.
-    model.compile(keras.optimizers.SGD(1e-6, momentum=0.9))
     x = {
-        "images": keras.ops.convert_to_tensor(_pixels(batch, height, width)),
-        "image_sizes": keras.ops.convert_to_tensor(np.tile([[height, width]], (batch, 1)), "int32"),
+        "images": _pixels(batch, height, width),
+        "image_sizes": np.tile(np.array([[height, width]], "int32"), (batch, 1)),
     }
     found, labels = ground_truth(height, width, boxes, classes)
     rows = -(-boxes // 8) * 8
@@ -66,10 +75,16 @@ def train(dtype, batch=2, height=512, width=512, boxes=8, classes=80, flops=Fals
         "is_crowd": np.zeros((batch, rows), bool),
     }
     y["boxes"][:, :boxes], y["classes"][:, :boxes] = found, labels
-    y = {name: keras.ops.convert_to_tensor(value) for name, value in y.items()}
     facts = {"images": batch}
-    if flops:
-        facts["flops"] = 3 * forward_flops(model, x)
+    with data_parallel(devices, batch):
+        model = build(height, width, dtype, classes, quick)
+        # So slow that the untrained network stays as it is.
+        model.compile(keras.optimizers.SGD(1e-6, momentum=0.9))
+        if flops:
+            facts["flops"] = 3 * forward_flops(model, x)
+        if devices == 1:  # several get their shares from the host
+            x, y = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
+        model.train_on_batch(x, y)  # traced in here
     return lambda: model.train_on_batch(x, y), facts
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,11 +32,13 @@ class Side:
     The function prepares everything and returns `(step, facts)`: a callable without arguments
     that does one step and waits for its end (or returns `Seconds`), and a dict that may hold
     `images` (images a step), `flops` (floating-point operations a step) and other figures.
+    With `accelerator` it is only for machines that have one, but for its quick form.
     """
 
     function: str
     options: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
+    accelerator: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Case:
             the peer's, at most the target; `"share"`, the part of our time that the peer, which
             does the rest, does not need, at most the target; `"seconds"`, our time, at most.
         max_memory: bytes our peak may have at most, or None for no bound but the peer's.
+        axis: `(what grows, its value)` of a point of a curve, or None.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Case:
     target: float | None = None
     compare: str = "speedup"
     max_memory: int | None = None
+    axis: tuple | None = None
 
 
 def measure(case, rounds, seconds, quick=False):
@@ -169,9 +174,16 @@ def _work(pipe, side, quick):
 
 def prepare(side, quick=False):
     """`(step, facts)` of a `Side`, in this process."""
+    if side.accelerator and not quick and not _has_accelerator():
+        raise Unavailable("there is no accelerator")
     module, _, function = side.function.partition(":")
     make = getattr(importlib.import_module(f"_benchmark.{module}"), function)
     return make(quick=quick, **side.options)
+
+
+def _has_accelerator():
+    found = shutil.which("nvidia-smi") or shutil.which("rocm-smi")
+    return bool(found) or any(Path("/dev").glob("accel*"))
 
 
 def _turn(step, seconds):
