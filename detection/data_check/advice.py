@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from detection.data_check.words import count_of, of_length, percent, plain
+from detection.data_check.words import count_of, of_length, percent
+from keras_resnet.data.printable import printable
 from keras_resnet.training.schedules import scaled_learning_rate
 
 _SMALL_SHARE = 0.2  # Of boxes under 16 pixels, from which larger images are worth their price.
@@ -96,7 +97,7 @@ def _anchors(coverage, better, config):
     )
     if better is None:
         if coverage["below_half"] > 0.05:
-            return Advice("anchors", False, f"{text} No sizes or ratios that were tried do better.")
+            return Advice("anchors", False, f"{text} None that were tried do much better.")
         return Advice("anchors", False, f"{text} Sizes and aspect ratios fit.")
     settings, changes = [], []
     if better["sizes"] is not None:
@@ -110,12 +111,7 @@ def _anchors(coverage, better, config):
     if better["factor"] < 1:
         text += f" So would it on images {1 / better['factor']:.1f} times as large."
     if config.train.start_from is not None:
-        text += " The detector that training starts from has learned other anchors: expect less"
-        text += (
-            ", and its RPN does not fit another number of ratios."
-            if better["ratios"] is not None
-            else " at the beginning."
-        )
+        text += " The detector that training starts from has learned other anchors first."
     return Advice("anchors", True, text, tuple(settings))
 
 
@@ -232,15 +228,15 @@ def _balance(train):
     rare = [r for r in rows if r["boxes"] < _FEW_BOXES or r["boxes"] * _RARE < most["boxes"]]
     boxes = count_of(most["boxes"], "box", "boxes")
     if len(rows) == 1:
-        text = f"One class has boxes, {plain(most['name'])}: {boxes}."
+        text = f"One class has boxes, {printable(most['name'])}: {boxes}."
     else:
         text = (
-            f"The most frequent class, {plain(most['name'])}, has {boxes}; the rarest, "
-            f"{plain(least['name'])}, has {least['boxes']:,}."
+            f"The most frequent class, {printable(most['name'])}, has {boxes}; the rarest, "
+            f"{printable(least['name'])}, has {least['boxes']:,}."
         )
     if not rare:
         return Advice("class balance", False, text)
-    names = ", ".join(f"{plain(r['name'])} ({r['boxes']:,})" for r in rare[:_SHOWN])
+    names = ", ".join(f"{printable(r['name'])} ({r['boxes']:,})" for r in rare[:_SHOWN])
     more = f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else ""
     text += (
         f" Too rare to be learned well: {names}{more}. Label more of them, or merge them with a "

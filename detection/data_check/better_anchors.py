@@ -11,12 +11,14 @@ _GAIN = 0.03  # By how much another choice must lower it to be worth a word.
 _LARGEST = 20_000  # Boxes tried.
 
 
-def better_anchors(boxes, image_shapes, model):
+def better_anchors(boxes, image_shapes, model, keep_ratios=False):
     """Searches sizes, and where these do not suffice aspect ratios, that cover more boxes.
 
     Args:
         boxes, image_shapes: As for `anchor_coverage`.
-        model: A `ModelConfig`. With weights of a whole detector aspect ratios should stay.
+        model: A `ModelConfig`.
+        keep_ratios: Boolean, whether aspect ratios stay: weights of another detector fit no other
+            number of them.
 
     Returns:
         `None` where the configured anchors do, or nothing tried does better. Else a dict: `"now"`
@@ -51,7 +53,7 @@ def better_anchors(boxes, image_shapes, model):
     if now - shares[factor] < _GAIN:
         factor = 1
     then, chosen = shares[factor], None
-    for more in _MORE_RATIOS:
+    for more in () if keep_ratios else _MORE_RATIOS:
         if then <= _ENOUGH or not set(more) > set(ratios):
             continue
         share = below_half(factor, more)

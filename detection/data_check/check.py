@@ -183,7 +183,9 @@ def check_data(source, config=None, decode=True):
                 continue
             shown = boxes_in_batches(dataset, pipeline, training=number == 0)
             coverage[split] = anchor_coverage(*shown, config.model)
-            better = better_anchors(*shown, config.model) if number == 0 else better
+            if number == 0:
+                keep = config.train.start_from is not None
+                better = better_anchors(*shown, config.model, keep_ratios=keep)
     first = next(iter(datasets))
     return DataCheck(
         datasets=datasets,

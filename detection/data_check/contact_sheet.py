@@ -5,8 +5,8 @@ import os
 import numpy as np
 
 from detection.data import DataError
-from detection.data_check.words import plain
 from detection.visualize import draw_detections, image_grid
+from keras_resnet.data.printable import printable
 
 _CELL = (320, 260)
 _COLUMNS = 4
@@ -100,7 +100,7 @@ def _draw(dataset, index, only=None):
     except DataError:
         return None  # Left out by training too, and named among the problems.
     rows = slice(None) if only is None else only
-    names = [plain(name) for name in dataset.class_names]
+    names = [printable(name) for name in dataset.class_names]
     return draw_detections(image, record.boxes[rows], record.classes[rows], class_names=names)
 
 
@@ -112,7 +112,7 @@ def _grid(pictures, captions):
 
 def _file(record):
     name = os.path.basename(record.image_path)
-    return plain(name if record.byte_range is None else str(record.image_id))
+    return printable(name if record.byte_range is None else str(record.image_id))
 
 
 def _boxes(count):

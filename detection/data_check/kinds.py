@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from detection.data import Problems
+
 LEVELS = ("error", "warning", "note")
 
 
@@ -76,6 +78,14 @@ KINDS = {
     ),
     "malformed_annotation": Kind(
         "error", "annotation files that cannot be read, left out", "Export the annotations again."
+    ),
+    "outside_folder": Kind(
+        "error",
+        "images whose file name leads out of the image folder, left out",
+        "Put the images into the folder, or name their real folder as the folder of images.",
+    ),
+    "malformed_crowd": Kind(
+        "warning", "annotations whose 'iscrowd' is neither 0 nor 1, taken as 0", _FIX
     ),
     # Boxes that are used as they are.
     "duplicate_box": Kind(
@@ -158,5 +168,5 @@ KINDS = {
 
 
 def kind_of(name):
-    """The `Kind` of a name; kinds of readers that are not listed here are warnings."""
-    return KINDS.get(name) or Kind("warning", name.replace("_", " "), _FIX)
+    """The `Kind` of a name; what readers note and is not listed here is a warning."""
+    return KINDS.get(name) or Kind("warning", Problems.KINDS.get(name, name), _FIX)

@@ -5,10 +5,12 @@ import html
 import io
 
 from detection.data_check.report_text import verdict
-from detection.data_check.words import count_of, of_length, percent, plain
+from detection.data_check.words import count_of, of_length, percent
+from keras_resnet.data.printable import printable
 
 _PLACES = 20
-_CLASSES = 200
+_LONGEST = 2000  # Characters of a name.
+_CLASSES = 30
 _QUALITY = 82  # Of the pictures inside the page.
 
 _STYLE = """
@@ -32,13 +34,15 @@ p { margin: .3rem 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .28rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; font-size: .85rem; }
+th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: normal; }
+.grid th, .grid td { padding: .28rem .4rem; }
 td:first-child, th:first-child { text-align: left; }
 td.name { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
 td.graph { width: 38%; min-width: 5rem; }
 .bar { display: block; height: .8rem; margin-top: .3rem; border-radius: 2px;
   background: var(--bar); }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1.4rem; }
+.grid { display: grid; gap: 1.4rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 .grid > * { min-width: 0; }
 .item { background: var(--panel); border-radius: 6px; padding: .6rem .8rem; margin: .5rem 0;
   border-left: 4px solid var(--note); }
@@ -53,6 +57,9 @@ pre { margin: .4rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 details { margin-top: .4rem; } summary { cursor: pointer; color: var(--soft); }
 ul { margin: .3rem 0; padding-left: 1.2rem; } li { overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; display: block; border-radius: 4px; }
+@media (max-width: 40rem) { th, td { padding: .28rem .3rem; } .grid { gap: 1rem; }
+  td:first-child { white-space: normal; min-width: 6rem; } td.name { min-width: 4.5rem; }
+  td.graph { width: 26%; min-width: 2.5rem; } }
 """
 
 
@@ -91,7 +98,7 @@ def html_page(check, title="Data check", samples=None, suspicious=None):
 
 
 def _text(text):
-    return html.escape(plain(text), quote=True)
+    return html.escape(printable(text, _LONGEST), quote=True)
 
 
 def _table(head, rows):
@@ -133,8 +140,8 @@ def _problems(check):
         places += f"<li>and {left:,} more</li>" if left > 0 else ""
         parts.append(
             f'<div class="item {row["level"]}"><span class="tag {row["level"]}">{row["level"]}'
-            f"</span> <strong>{row['count']:,}</strong> {_text(row['title'])} "
-            f"<code>{_text(row['kind'])}</code><p>{_text(row['advice'])}</p>"
+            f"</span> <strong>{_text(row['kind'])} ({row['count']:,})</strong>: "
+            f"{_text(row['title'])}<p>{_text(row['advice'])}</p>"
             f"<details><summary>{count_of(row['count'], 'place')}</summary><ul>{places}</ul>"
             "</details></div>"
         )
@@ -201,15 +208,18 @@ def _classes(check):
         for split in others
     }
     cells = []
-    for row in rows[:_CLASSES]:
+    for row in rows:
         size = "-" if row["median_size"] is None else f"{of_length(row['median_size'])} px"
         counts = [f"{row['boxes']:,}", _bar(row["boxes"], most), f"{row['images']:,}", size]
         counts += [f"{boxes[split].get(row['name'], 0):,}" for split in others]
         cells.append([("name", _text(row["name"])), *counts])
     head = ("class", f"{first} boxes", "", "images", "median size", *(f"{s} boxes" for s in others))
-    left = len(rows) - _CLASSES
-    more = [f'<p class="soft">and {left:,} rarer classes</p>'] if left > 0 else []
-    return ["<h2>Classes</h2>", _table(head, cells), *more]
+    parts = ["<h2>Classes</h2>", _table(head, cells[:_CLASSES])]
+    if len(cells) > _CLASSES:
+        rest = f"{len(cells) - _CLASSES:,} rarer classes"
+        table = _table(head, cells[_CLASSES:])
+        parts.append(f"<details><summary>{rest}</summary>{table}</details>")
+    return parts
 
 
 def _boxes(check):

@@ -11,9 +11,9 @@ from detection.data_check.words import (
     of_length,
     pad,
     percent,
-    plain,
     width_of,
 )
+from keras_resnet.data.printable import printable
 
 _PLACES = 3
 _CLASSES = 30
@@ -68,15 +68,16 @@ def short_text(check):
     """A few lines to print before training."""
     lines = []
     for split, row in check.statistics.items():
-        lines.append(f"{split}: {_split_line(row)}")
+        lines.append(f"{split} {printable(row['name'])}: {_split_line(row)}")
         shown = sorted(row["classes"], key=lambda c: -c["boxes"])
-        names = [f"{plain(c['name'])} {c['boxes']:,}" for c in shown[:8]]
+        names = [f"{printable(c['name'])} {c['boxes']:,}" for c in shown[:8]]
         more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
         lines.append(f"  boxes by class: {', '.join(names)}{more}")
     for problem in check.problems:
         first = problem.findings[0]
-        place = cut_front(plain(first.where), 60)
-        lines.append(f"{problem.level}: {len(problem.findings):,} {problem.title}; first: {place}")
+        place = cut_front(printable(first.where), 60)
+        count = f"{problem.kind} ({len(problem.findings):,})"
+        lines += [f"{problem.level}: {count}: {problem.title}", f"  first: {place}"]
     for split, row in list(check.coverage.items())[:1]:
         if row["mean"] is not None:
             lines.append(
@@ -85,9 +86,12 @@ def short_text(check):
             )
     for advice in check.advice:
         if advice.change:
-            settings = f" [--set {' '.join(advice.settings)}]" if advice.settings else ""
-            lines.append(f"consider ({advice.about}): {advice.text}{settings}")
-    return "\n".join(lines)
+            lines.append(f"consider ({advice.about}): {advice.text}")
+            lines += [f"  --set {setting!r}" for setting in advice.settings]
+    return "\n".join(
+        line if line.startswith("  --set") else "\n".join(_wrap(line, Style.width, after="  "))
+        for line in lines
+    )
 
 
 def full_text(check, style=None):
@@ -118,7 +122,7 @@ def _heading(text, style):
 
 def _splits(check, style):
     splits = check.statistics
-    names = [cut(plain(row["name"]), 26) for row in splits.values()]
+    names = [cut(printable(row["name"]), 26) for row in splits.values()]
     rows = [("", list(splits)), ("data set", names)]
     for label, key in (
         ("images", "images"),
@@ -197,7 +201,7 @@ def _classes(check, style):
         counts = [f"{row['boxes']:,}", f"{row['images']:,}"]
         counts += [f"{_boxes_of(check.statistics[split], name):,}" for split in others]
         bar = pad(_bar(row["boxes"], most, bars, style), bars)
-        table.append((cut(plain(name), 22), [*counts, bar]))
+        table.append((cut(printable(name), 22), [*counts, bar]))
     return [_heading("Classes", style), _table(table, gap=2), ""]
 
 
@@ -282,7 +286,7 @@ def _problems(check, style):
     parts = [_heading("Problems", style), verdict(check)]
     for problem in check.problems:
         label = style.paint(problem.level.upper(), problem.level)
-        text = f"{len(problem.findings):,} {problem.title} [{problem.kind}]"
+        text = f"{problem.kind} ({len(problem.findings):,}): {problem.title}"
         first, *more = _wrap(text, style.width, indent=9)
         parts.append(label + " " * (8 - len(problem.level)) + first.strip())
         parts += more
@@ -297,8 +301,8 @@ def _problems(check, style):
 
 def _place(finding, width):
     room = width - 11
-    line = f"{finding.split}: {cut_front(plain(finding.where), room - len(finding.split) - 2)}"
-    detail = plain(finding.detail)
+    line = f"{finding.split}: {cut_front(printable(finding.where), room - len(finding.split) - 2)}"
+    detail = printable(finding.detail)
     if not detail:
         return [f"{'':9}- {line}"]
     if width_of(line) + width_of(detail) + 2 <= room:
@@ -319,8 +323,15 @@ def _advice(check, style):
     return [*parts, ""]
 
 
-def _wrap(text, width, indent=0):
+def _wrap(text, width, indent=0, after=""):
+    """Lines of a text, all of them indented, and all but the first by `after` as well."""
     blanks = " " * indent
+    leading = " " * (len(text) - len(text.lstrip()))
     return textwrap.wrap(
-        text, width, initial_indent=blanks, subsequent_indent=blanks, break_on_hyphens=False
+        text.lstrip(),
+        width,
+        initial_indent=blanks + leading,
+        subsequent_indent=blanks + (leading or after),
+        break_on_hyphens=False,
+        break_long_words=False,
     )

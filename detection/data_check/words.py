@@ -1,23 +1,6 @@
-"""Text for people: names that come from files made harmless, numbers, lines cut to a width."""
+"""Text for people: numbers in words, lines cut to a width."""
 
 import unicodedata
-
-
-def plain(text):
-    """The text with everything that is not printed in its place escaped.
-
-    Names of files and classes come from strangers: control characters could colour, move or
-    clear the terminal, and marks of direction reverse what is read.
-
-    Example:
-
-    >>> plain("cat\\x1b[31m")
-    'cat\\\\x1b[31m'
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in str(text)
-    )
 
 
 def width_of(text):
