@@ -1,7 +1,8 @@
-"""Continues a detector's run of 50 steps from every step and evaluation of it; a program.
+"""Continues a detector's run from moments of it, in one process; a program.
 
-`python every_step.py FOLDER` prints, as JSON, the kinds of the moments and those that ended
-otherwise. A second argument such as `1/4` takes a part of them.
+`python every_step.py FOLDER long` takes every step and evaluation of 50 steps, `short` takes three
+of all steps, evaluations and writes of 8 steps. It prints what `continued_from_every_moment`
+returns, as JSON. A third argument such as `1/4` takes another part of the moments.
 """
 
 import hashlib
@@ -25,19 +26,22 @@ from tests.detection.coco_folder import write_coco
 from tests.detection.small_model import small_model
 from tests.keras_resnet.training.snapshots import continued_from_every_moment
 
-STEPS = 50
+# Images, steps, epochs between evaluations, kinds of moments and which of them.
+RUNS = {
+    "long": (20, 50, 2, ("step", "evaluation"), "0/1"),
+    "short": (6, 8, 1, ("step", "evaluation", "fsync", "rename", "replace"), "11/30"),
+}
 CONFIG = DataPipelineConfig(
     batch_size=2, min_sides=(64, 96), max_side=96, scale_jitter=(0.8, 1.2), seed=3
 )
 
 
-def main(folder, part="0/1"):
+def main(folder, length, part=None):
+    count, steps, evaluate_every, kinds, usual_part = RUNS[length]
     set_deterministic()
     keras.utils.set_random_seed(1)
-    train, val = (
-        write_coco(folder / name, 20 if name == "train" else 3) for name in ("train", "val")
-    )
-    train, val = (load_coco(place / "images", place / "annotations.json") for place in (train, val))
+    places = write_coco(folder / "train", count), write_coco(folder / "val", 3, seed=1)
+    train, val = (load_coco(p / "images", p / "annotations.json") for p in places)
     model = small_model()
     model.compile(SGD(0.01, weight_decay=1e-4, global_clipnorm=5.0))
     batches_to_evaluate = make_batches(val, CONFIG, training=False)
@@ -67,11 +71,11 @@ def main(folder, part="0/1"):
         logs = fit(
             model,
             batches,
-            steps=STEPS,
+            steps=steps,
             folder=place,
             callbacks=callbacks,
             evaluate=evaluate,
-            evaluate_every=2,
+            evaluate_every=evaluate_every,
             state_every=1,
             resume=resume,
             say=lambda line: None,
@@ -90,8 +94,8 @@ def main(folder, part="0/1"):
             "saved": [hashlib.sha256(path.read_bytes()).hexdigest() for path in saved],
         }
 
-    kinds = ("step", "evaluation")
-    print(json.dumps(continued_from_every_moment(run, model, folder, kinds, part)))
+    found = continued_from_every_moment(run, model, folder, kinds, part or usual_part)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ PLAN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_ended_in_a_write_an_evaluation_and_a_step(tmp_path, backend):
     train = write_coco(tmp_path / "train", 8)
@@ -37,16 +38,28 @@ def test_ended_in_a_write_an_evaluation_and_a_step(tmp_path, backend):
     assert "Stopped by SIGTERM after step " in said
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_continued_from_every_one_of_fifty_steps(tmp_path, backend):
+def continued(tmp_path, backend, length):
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("every_step.py"), tmp_path],
+        [sys.executable, Path(__file__).with_name("every_step.py"), tmp_path, length],
         env={**os.environ, **environment_of(backend, tmp_path / "compiled")},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_continued_from_three_moments(tmp_path, backend):
+    found = continued(tmp_path, backend, "short")
+    assert found["seen"].count("step") == 8 and found["seen"].count("evaluation") == 3
+    assert found["continued"] == 3 and found["wrong"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_continued_from_every_one_of_fifty_steps(tmp_path, backend):
+    found = continued(tmp_path, backend, "long")
     assert found["seen"].count("step") == 50 and found["seen"].count("evaluation") == 3
-    assert found["wrong"] == []
+    # An evaluation changes nothing on the disk.
+    assert found["continued"] == 50 and found["wrong"] == []

@@ -4,9 +4,9 @@
 left that was killed three times and continued. Each part of a run is a process forked from this
 one, in which neither TensorFlow nor JAX has begun to work.
 
-`python killed_runs.py FOLDER every` continues a run of 50 steps in one process from every moment of
-it: every step, evaluation and write to the disk, see `snapshots.py`. A third argument such as `1/4`
-takes a part of them.
+`python killed_runs.py FOLDER steps` continues a run of 50 steps in one process from every step of
+it, `moments` from every evaluation and write to the disk, too; see `snapshots.py`. A third argument
+such as `1/4` takes a part of them.
 """
 
 import csv
@@ -190,13 +190,12 @@ def left_in(folder):
     return json.loads((folder / "left.json").read_text())
 
 
-def every(folder, part="0/1"):
+def every(folder, kinds, part="0/1"):
     model = build(steps=50)
 
     def run_it(place, moments, resume):
         return run(place, moments, resume, model, steps=50, state_every=1)
 
-    kinds = ("step", "step done", "evaluation", "fsync", "rename", "replace")
     print(json.dumps(continued_from_every_moment(run_it, model, folder, kinds, part)))
 
 
@@ -215,4 +214,9 @@ def some(folder):
 
 
 if __name__ == "__main__":
-    {"some": some, "every": every}[sys.argv[2]](Path(sys.argv[1]), *sys.argv[3:])
+    place, amount, *part = sys.argv[1:]
+    kinds = {"steps": ("step",), "moments": ("step", "evaluation", "fsync", "rename", "replace")}
+    if amount == "some":
+        some(Path(place))
+    else:
+        every(Path(place), kinds[amount], *part)
