@@ -8,7 +8,7 @@ _HOME = {
     "AnchorGenerator": "detection.anchors",
     "BoxCoder": "detection.box_coder",
     "CascadeRoIHeads": "detection.cascade",
-    "Detections": "detection.predict",
+    "Detections": "detection.detections",
     "FasterRCNN": "detection.faster_rcnn",
     "FeaturePyramid": "detection.fpn",
     "RegionProposalNetwork": "detection.rpn",

@@ -1,7 +1,6 @@
 """Pictures of a run: what went in, what should come out, what came out."""
 
 import numpy as np
-from PIL import Image
 
 from detection.data import numpy_batches
 from detection.evaluation import confusion_matrix
@@ -97,23 +96,3 @@ def plot_run(folder, metrics, ground_truth, results, categories):
     matrix = confusion_matrix(ground_truth, results)
     names = [category["name"] for category in categories]
     plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-
-
-def save_drawing(image, detections, path, min_score=_MIN_SCORE):
-    """Draws `Detections` on an image and writes the picture.
-
-    Args:
-        image: uint8 array [H, W, 3] or PIL image.
-        detections: a `Detections` in its pixels.
-        path: file to write, in the format of its extension.
-        min_score: detections below are left out.
-    """
-    picture = draw_detections(
-        image if isinstance(image, Image.Image) else np.asarray(image),
-        detections.boxes,
-        detections.names,
-        detections.scores,
-        min_score=min_score,
-        min_size=None,
-    )
-    picture.save(path)

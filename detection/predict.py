@@ -1,56 +1,15 @@
 """Detection on images from anywhere, in their own pixels."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from detection.data.images import decode_image, read_bytes, to_rgb
 from detection.data.transforms import prepare_image, resized_size
+from detection.detections import Detections
 from detection.evaluation.results import to_coco_results
+from detection.load_image import load_image
 from detection.multi_view import augmentation_of, multi_view
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What was found in one image, best first.
-
-    Attributes:
-        boxes: float32 array [N, 4], `(x1, y1, x2, y2)` in pixels of the image as given.
-        scores: float32 array [N].
-        classes: int32 array [N], contiguous classes.
-        names: list of N class names.
-        category_ids: list of N ids of the data set the model was trained on.
-        size: `(height, width)` of the image.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
-    names: list
-    category_ids: list
-    size: tuple
-
-    def __len__(self):
-        return len(self.scores)
-
-    def to_dict(self):
-        """Plain data for JSON."""
-        return {
-            "size": {"height": self.size[0], "width": self.size[1]},
-            "detections": [
-                {
-                    "name": name,
-                    "category_id": category,
-                    "score": round(float(score), 5),
-                    "box": [round(float(v), 2) for v in box],
-                }
-                for name, category, score, box in zip(
-                    self.names, self.category_ids, self.scores, self.boxes
-                )
-            ],
-        }
+from keras_resnet.replicas import predict_batch
 
 
 def detect(model, images, score_threshold=None, batch_size=8, augment=None):
@@ -87,31 +46,7 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
             _run(model, look, shapes, waiting.pop(shapes), results, score_threshold)
     for shapes, group in waiting.items():
         _run(model, look, shapes, group, results, score_threshold)
-    return results
-
-
-def load_image(source):
-    """Reads an image as uint8 RGB [H, W, 3], turned as its EXIF orientation says.
-
-    Args:
-        source: path, PIL image, or array [H, W, 3] or [H, W] uint8.
-
-    Raises:
-        ValueError: naming the file, or the shape and dtype, that is not an image.
-    """
-    if isinstance(source, (str, Path)):
-        return decode_image(read_bytes(source), str(source))
-    if isinstance(source, Image.Image):
-        return np.asarray(to_rgb(ImageOps.exif_transpose(source)))
-    array = np.asarray(source)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=-1)
-    if array.ndim != 3 or array.shape[-1] != 3 or array.dtype != np.uint8 or 0 in array.shape:
-        raise ValueError(
-            "An image must be a path, a PIL image or a uint8 array [H, W, 3] in RGB order. "
-            f"Received: shape={array.shape}, dtype={array.dtype}"
-        )
-    return array
+    return [replace(found, source=source) for found, source in zip(results, images)]
 
 
 @dataclass(frozen=True)
@@ -228,7 +163,7 @@ def predict_dataset(model, batches, dataset):
     """
     results = []
     for x, y in batches:
-        outputs = model.predict_on_batch(x)
+        outputs = predict_batch(model, x)
         outputs = {name: np.asarray(value) for name, value in outputs.items()}
         indices, scales = np.asarray(y["index"]), np.asarray(y["scale"])
         for row, index in enumerate(indices):

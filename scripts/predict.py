@@ -31,8 +31,7 @@ def main():
 
     quiet_start()
     import detection
-    from detection.pictures import save_drawing
-    from detection.predict import load_image
+    from detection.load_image import load_image
 
     overrides = only_the_model(arguments.set)
     model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
@@ -49,7 +48,7 @@ def main():
             failed += 1
             continue
         found = model.detect(image, score_threshold=arguments.score)
-        save_drawing(image, found, output / name, min_score=arguments.score)
+        found.draw(min_score=arguments.score).save(output / name)
         results[str(path)] = found.to_dict()
         counts = {}
         for label in found.names:

@@ -10,7 +10,8 @@ import detection
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset
 from detection.evaluate import evaluate_model
-from detection.predict import detect, load_image, predict_dataset
+from detection.load_image import load_image
+from detection.predict import detect, predict_dataset
 from tests.detection.coco_folder import write_coco
 from tests.detection.small_model import CATEGORIES, rectangles
 
