@@ -10,6 +10,7 @@ from PIL import Image
 from keras_resnet.data.dataset import ImageDataset
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.images import decode_image, image_size, read_bytes, reason
+from keras_resnet.data.problems import Problems
 
 _NAMED = 10  # Places listed in a message.
 
@@ -35,8 +36,8 @@ def load_folder(
         allow_empty: bool, whether a class may have no images.
 
     Returns:
-        An `ImageDataset`, its images sorted by class and path. It has the attribute `left_out`,
-        the paths of the unreadable images.
+        An `ImageDataset`, its images sorted by class and path. The unreadable ones are in its
+        `problems`.
 
     Raises:
         DataError: no such folder, no classes, classes without images, unreadable images; the
@@ -71,15 +72,15 @@ def load_folder(
     labels = np.repeat(np.arange(len(names)), [len(found) for found in paths])
     paths = [path for found in paths for path in found]
     bad = _unreadable(paths, verify) if verify else {}
-    if len(bad) > max_bad_images:
-        lines = [f"  - {paths[i]}: {why}" for i, why in list(bad.items())[:_NAMED]]
-        lines += [f"  - and {len(bad) - _NAMED} more"] if len(bad) > _NAMED else []
-        raise DataError(
-            f"{folder}: {len(bad)} images cannot be read, {max_bad_images} allowed "
-            "(`max_bad_images`).\n" + "\n".join(lines)
-        )
+    problems = Problems()
+    for i, why in bad.items():
+        problems.add("undecodable_image", paths[i], why)
+    problems.refuse(
+        f"{folder} has unusable images (`max_bad_images` allows leaving some out)",
+        ("undecodable_image",),
+        allowed=max_bad_images,
+    )
     good = [i for i in range(len(paths)) if i not in bad]
-    left_out = [paths[i] for i in bad]
     labels, paths = labels[good], [paths[i] for i in good]
     emptied = sorted({names[label] for label in set(range(len(names))) - set(labels.tolist())})
     if emptied and not allow_empty:
@@ -88,9 +89,9 @@ def load_folder(
     def read(index):
         return decode_image(read_bytes(paths[index]), paths[index])
 
-    dataset = ImageDataset(str(folder), names, labels, read=read, where=paths.__getitem__)
-    dataset.left_out = left_out
-    return dataset
+    return ImageDataset(
+        str(folder), names, labels, read=read, where=paths.__getitem__, problems=problems
+    )
 
 
 def _folders(folder):

@@ -4,13 +4,14 @@ import numpy as np
 
 from keras_resnet.data.dataset import ImageDataset
 from keras_resnet.data.errors import DataError
-from keras_resnet.data.images import decode_image, read_bytes
+from keras_resnet.data.images import decode_image, image_size, read_bytes
+from keras_resnet.data.problems import Problems
 from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
 
 _IN_MEMORY = 2**30  # Bytes that images of one size may take, to be decoded at once.
 
 
-def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
+def load_tfds(name, split, data_dir=None, download=False, in_memory=None, max_bad_images=0):
     """Reads a split of a TensorFlow Datasets builder with the features `image` and `label`.
 
     The labels are read once; images stay in the TFRecord files and are read from there by
@@ -26,6 +27,8 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
             downloaded by hand, as TFDS explains.
         in_memory: bool, whether to decode all images now; they must have one size. By default
             where the data set declares one size and that takes at most 1 GiB.
+        max_bad_images: int, how many images to leave out before refusing: those whose header
+            cannot be read, and where all are decoded now, those that do not decode.
 
     Returns:
         An `ImageDataset` in the order of the files.
@@ -48,10 +51,15 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
         {"image": True, "label": True}, decoders={"image": tfds.decode.SkipDecoding()}
     )
     files = RecordFiles(builder.data_dir)
-    labels, paths, path_of, ranges, keys = [], [], {}, [], []
+    labels, paths, path_of, ranges, keys, problems = [], [], {}, [], [], Problems()
     for example in read_examples(builder, name, split, decoders):
         key = example["tfds_id"].decode()
         path, (offset, length) = files.locate(key, example["image"])
+        try:
+            image_size(example["image"])
+        except ValueError as error:
+            problems.add("undecodable_image", f"{path}, image {key}", error)
+            continue
         if path not in path_of:
             path_of[path] = len(paths)
             paths.append(path)
@@ -59,6 +67,7 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
         ranges.append((path_of[path], offset, length))
         keys.append(key)
     if not labels:
+        problems.refuse(f"{name}, split {split!r}", ("undecodable_image",))
         raise DataError(f"The split {split!r} of {name} has no images.")
     # Millions of small tuples would take gigabytes.
     ranges = np.array(ranges, "int64")
@@ -73,9 +82,33 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None):
     shape = features["image"].shape
     if in_memory is None:
         in_memory = None not in shape and 3 * shape[0] * shape[1] * len(labels) <= _IN_MEMORY
-    images = np.stack([read(index) for index in range(len(labels))]) if in_memory else None
-    source = {"images": images} if in_memory else {"read": read}
-    return ImageDataset(f"{name} {split}", class_names, labels, where=where, **source)
+    good, images = range(len(labels)), None
+    if in_memory:
+        good, images = _decode_all(read, where, len(labels), problems)
+    problems.refuse(f"{name}, split {split!r}", ("undecodable_image",), allowed=max_bad_images)
+    if not len(good):
+        raise DataError(f"No image of the split {split!r} of {name} decodes.")
+    source = {"images": np.stack(images)} if in_memory else {"read": read}
+    return ImageDataset(
+        f"{name} {split}",
+        class_names,
+        [labels[index] for index in good],
+        where=lambda index: where(good[index]),
+        problems=problems,
+        **source,
+    )
+
+
+def _decode_all(read, where, count, problems):
+    """Positions and pixels of the images that decode."""
+    good, images = [], []
+    for index in range(count):
+        try:
+            images.append(read(index))
+            good.append(index)
+        except DataError as error:
+            problems.add("undecodable_image", where(index), error)
+    return good, images
 
 
 def _class_names(tfds, name, features):

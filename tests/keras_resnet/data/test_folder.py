@@ -80,14 +80,16 @@ def test_unreadable_images_are_named_at_once_or_left_out(tmp_path):
     with pytest.raises(DataError) as caught:
         load_folder(tmp_path)
     message = str(caught.value)
-    assert "2 images cannot be read, 0 allowed" in message
+    assert "2 found, 0 allowed" in message
     assert f"{tmp_path}/a/1.png: it is in no image format" in message
     assert f"{tmp_path}/b/0.png" in message
-    with pytest.raises(DataError, match="2 images cannot be read, 1 allowed"):
+    with pytest.raises(DataError, match="2 found, 1 allowed"):
         load_folder(tmp_path, max_bad_images=1)
     data = load_folder(tmp_path, max_bad_images=2)
     assert data.labels.tolist() == [0, 0, 1]
-    assert data.left_out == [str(tmp_path / "a" / "1.png"), str(tmp_path / "b" / "0.png")]
+    places = [where for where, _ in data.problems.of_kind("undecodable_image")]
+    assert places == [str(tmp_path / "a" / "1.png"), str(tmp_path / "b" / "0.png")]
+    assert places[1] in data.summary() and "2  images that do not decode" in data.summary()
     np.testing.assert_array_equal(data.read(1), smooth_image((30, 40), seed=2))
     (tmp_path / "b" / "1.png").write_bytes(b"")
     with pytest.raises(DataError, match="all images of b are unreadable"):
@@ -103,7 +105,7 @@ def test_what_only_decoding_finds(tmp_path):
     data = load_folder(tmp_path)
     with pytest.raises(DataError, match=r"1\.jpg does not decode"):
         data.read(1)
-    with pytest.raises(DataError, match="1 images cannot be read"):
+    with pytest.raises(DataError, match="1 found, 0 allowed"):
         load_folder(tmp_path, verify="decode")
     with pytest.raises(ValueError, match="Received: verify='all'"):
         load_folder(tmp_path, verify="all")
