@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from detection.predict import load_image
+from detection.load_image import load_image
 
 MAX_BOX_DIFFERENCE = 0.5  # pixels
 MAX_SCORE_DIFFERENCE = 1e-3
