@@ -102,6 +102,9 @@ class PaddedConv2D(keras.layers.Conv2D):
         rows, columns = (slice(None, None, stride) for stride in self.strides)
         if self.data_format == "channels_first":
             inputs = inputs[:, :, rows, columns]
+        elif keras.config.backend() == "tensorflow":
+            # Pools of one cell: the slice, but by several threads, and its gradient too.
+            inputs = ops.average_pool(inputs, 1, self.strides, data_format=self.data_format)
         else:
             inputs = inputs[:, rows, columns]
         return ops.conv(inputs, kernel, padding="valid", data_format=self.data_format)

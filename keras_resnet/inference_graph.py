@@ -1,38 +1,45 @@
-"""TensorFlow functions for inference: their weights are constants of the graph."""
+"""TensorFlow functions for inference, with weights that the graph may hold as constants."""
 
 import math
 
 # What one graph may have, a limit of protocol buffers, less room for its operations.
 MAX_BYTES = 2**31 - 2**25
 
+_SMALLEST_VARIABLE = 1024  # numbers
 _FOLDED = ("Cast", "Identity", "Reshape")
 
 
-def freeze(function, signature):
-    """Copies a TensorFlow function with its variables as constants.
+def freeze(function, signature, constant=True):
+    """Copies a TensorFlow function for inference.
 
-    Constant weights are brought into the layout of the processor once instead of at every call,
-    and the graph needs no variables. In it, 16-bit weights are stored in 16 bits, and where every
-    n-th pixel is taken before a 1x1 convolution, the convolution strides instead.
+    In the copy, 16-bit weights are stored in 16 bits, and where every n-th pixel is taken before a
+    1x1 convolution, the convolution strides instead.
+
+    Constant weights are brought into the layout of the processor once, weights in variables at
+    every call, which costs what copying them costs: much of the time of one small image, little
+    of that of a large image or a batch. But TensorFlow copies a graph about fifteen times
+    while it prepares it, with the constants in it.
 
     Args:
         function: callable from tensors, by name, to a dict of tensors, made of TensorFlow
             operations.
         signature: dict from the names to `tf.TensorSpec`.
+        constant: bool, make the weights constants of the graph; else they are variables.
 
     Returns:
-        `tf.function` from a dict of tensors, by name, to the same dict as `function`. Several
-        functions may call it; they share its constants in a SavedModel.
+        `(call, variables)`. `call` is a `tf.function` from a dict of tensors, by name, to the same
+        dict as `function`. Several functions may call it; they share its weights in a SavedModel.
+        `variables` is the list of those, which must be saved with it.
 
     Raises:
-        ValueError: the weights exceed the 2 GB of a TensorFlow graph.
+        ValueError: constant weights exceed the 2 GB of a TensorFlow graph.
 
     Example:
 
     ```python
     signature = {"images": tf.TensorSpec([None, 224, 224, 3], tf.float32)}
-    frozen = freeze(lambda images: {"outputs": model(images)}, signature)
-    outputs = frozen({"images": images})["outputs"]
+    call, _ = freeze(lambda images: {"outputs": model(images)}, signature)
+    outputs = call({"images": images})["outputs"]
     ```
     """
     import tensorflow as tf
@@ -48,22 +55,43 @@ def freeze(function, signature):
             "The weights do not fit into a TensorFlow graph, which may have 2 GB. "
             f"Received: a model with weights of {size / 2**30:.1f} GiB"
         )
-    constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    graph = simplify(constant.graph.as_graph_def(), [t.op.name for t in constant.outputs])
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    graph = simplify(frozen.graph.as_graph_def(), [t.op.name for t in frozen.outputs])
+    variables = {} if constant else _variables(graph)
     names = sorted(traced.structured_outputs)  # the order in which TensorFlow flattens a dict
-    inputs = [tensor.op.name for tensor in constant.inputs]
+    inputs = [tensor.op.name for tensor in frozen.inputs]
+    outputs = [tensor.name for tensor in frozen.outputs]
 
     @tf.function(input_signature=[specs], autograph=False)
-    def frozen(tensors):
+    def call(tensors):
         bound = {name: tensors[name] for name in inputs}
-        outputs = [tensor.name for tensor in constant.outputs]
+        bound |= {f"{name}:0": value.read_value() for name, value in variables.items()}
         found = tf.graph_util.import_graph_def(graph, bound, outputs, name="")
         return {
             name: tf.ensure_shape(tensor, own.shape)
-            for name, tensor, own in zip(names, found, constant.outputs)
+            for name, tensor, own in zip(names, found, frozen.outputs)
         }
 
-    return frozen
+    return call, list(variables.values())
+
+
+def _variables(graph):
+    """Makes weights inputs of a graph; returns variables with their values, by node."""
+    import tensorflow as tf
+
+    variables = {}
+    for node in graph.node:
+        value = tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
+        # TensorFlow has to know small constants, such as shapes, while it prepares the graph.
+        if value is None or value.size < _SMALLEST_VARIABLE or value.dtype.kind in "biuSO":
+            continue
+        variables[node.name] = tf.Variable(value, trainable=False)
+        dtype = node.attr["dtype"].type
+        node.attr.clear()
+        node.op = "Placeholder"
+        node.attr["dtype"].type = dtype
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    return variables
 
 
 def simplify(graph, outputs):
@@ -135,11 +163,15 @@ def _fold(node, nodes):
 
 
 def _stride(node, nodes):
-    """Lets a 1x1 convolution of `x[:, ::s, ::s]` stride over x."""
+    """Lets a 1x1 convolution of `x[:, ::s, ::s]`, or of pools of one cell, stride over x."""
     kernel, part = _constant(node.input[1], nodes), nodes.get(node.input[0])
-    if kernel is None or kernel.shape[:2] != (1, 1) or part is None or part.op != "StridedSlice":
+    if kernel is None or kernel.shape[:2] != (1, 1) or part is None:
         return
-    steps = _steps(part, nodes)
+    steps = None
+    if part.op == "StridedSlice":
+        steps = _steps(part, nodes)
+    elif part.op == "AvgPool" and list(part.attr["ksize"].list.i) == [1, 1, 1, 1]:
+        steps = list(part.attr["strides"].list.i)
     plain = list(node.attr["strides"].list.i) == [1, 1, 1, 1]
     if steps is None or not plain or node.attr["data_format"].s != b"NHWC":
         return
