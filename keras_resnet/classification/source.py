@@ -9,7 +9,10 @@ import keras_resnet
 from keras_resnet.classification.model import load_classifier
 from keras_resnet.preprocessing import preprocess_input_for
 from keras_resnet.training.config_yaml import parse
+from keras_resnet.untrusted import safetensors_file
+from keras_resnet.untrusted.dry_run import dry_run
 from keras_resnet.weights import hub
+from keras_resnet.weights.load import refuse_safetensors
 from keras_resnet.weights.registry import REGISTRY
 
 # Recipe of published weights: (length that the shorter side is resized to, interpolation) before
@@ -120,10 +123,20 @@ def _open_weights(weights, row, network, preprocessing):
     options = {"input_shape": (None, None, 3), "classifier_activation": None}
     if row is not None and row.variant == "v1":
         options["stride_in"] = row.stride_in
-    classes = _classes(weights) if row is None else 1000
-    if classes is not None:
-        options["classes"] = classes
-    net = getattr(keras_resnet, network)(**options)
+    if row is not None:
+        options["classes"] = 1000
+
+    def build():
+        return getattr(keras_resnet, network)(**options)
+
+    path = _safetensors(weights) if row is None else None
+    if path is not None:
+        classifier = safetensors_file.placeholders(path).get("fc.weight")
+        if classifier is not None and classifier.ndim:
+            options["classes"] = max(classifier.shape[0], 1)
+        # The file may name more classes than there is memory for.
+        dry_run(lambda: refuse_safetensors(build(), path, weights))
+    net = build()
     keras_resnet.load_weights(net, weights, preprocessing)
     images = keras.Input((None, None, 3), dtype="float32", name="images")
     model = keras.Model(images, net(preprocess_input_for(net)(images)), name=network.lower())
@@ -139,18 +152,8 @@ def _open_weights(weights, row, network, preprocessing):
     return ClassifierSource(model, row.name if row else weights, None, **known)
 
 
-def _classes(weights):
-    """How many classes the classifier in a safetensors file has, as far as that can be told."""
+def _safetensors(weights):
+    """The path of a safetensors file on this machine; None for other weights."""
     if weights.startswith("hf://"):
         weights = hub.fetch(weights.removeprefix("hf://"))
-    if not weights.endswith(".safetensors") or not Path(weights).is_file():
-        return None
-    import safetensors
-
-    try:
-        with safetensors.safe_open(weights, framework="numpy") as file:
-            if "fc.weight" in set(file.keys()):
-                return file.get_slice("fc.weight").get_shape()[0]
-    except safetensors.SafetensorError:
-        pass  # reported by `load_weights`
-    return None
+    return weights if weights.endswith(".safetensors") and Path(weights).is_file() else None

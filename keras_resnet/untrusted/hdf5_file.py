@@ -38,9 +38,7 @@ def open_arrays(source, where):
             file = stack.enter_context(h5py.File(source, "r"))
             datasets = _datasets(file, where)
         except (OSError, KeyError, RuntimeError, TypeError) as error:
-            raise UntrustedFileError(
-                f"{where} is not a readable Keras weights file: {error}"
-            ) from None
+            raise UntrustedFileError(f"{where} is not a readable weights file: {error}") from None
         yield file, datasets
 
 
@@ -60,7 +58,7 @@ def read_arrays(datasets, where):
     try:
         return {name: dataset[()] for name, dataset in datasets.items()}
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise UntrustedFileError(f"{where} is not a readable Keras weights file: {error}") from None
+        raise UntrustedFileError(f"{where} is not a readable weights file: {error}") from None
 
 
 def placeholders(datasets):

@@ -136,6 +136,8 @@ def _description(archive, path):
     description = json_text.loads(archive.read(CONFIG, _MAX_CONFIG_BYTES), where)
     if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
         raise UntrustedFileError(f"{where} does not describe a model.")
+    # Losses and optimizers, which may be anybody's, are never made.
+    description.pop("compile_config", None)
     for node in _nodes(description):
         if "class_name" in node:
             _check_class(node, where)
@@ -143,7 +145,6 @@ def _description(archive, path):
 
 
 def _deserialized(description, path):
-    description = {k: v for k, v in description.items() if k != "compile_config"}
     try:
         return keras.saving.deserialize_keras_object(description, safe_mode=True)
     except ValueError as error:

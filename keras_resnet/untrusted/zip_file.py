@@ -24,9 +24,6 @@ class Archive:
         self._archive = archive
         self._where = where
 
-    def __contains__(self, name):
-        return name in self._archive.namelist()
-
     def read(self, name, max_bytes, max_ratio=None):
         """Reads a member.
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_resnet._arguments import choose
 from keras_resnet.preprocessing import STYLES, style_of_normalization
+from keras_resnet.untrusted import safetensors_file
 from keras_resnet.untrusted.errors import UntrustedFileError
 from keras_resnet.weights import files, hub, keras_applications
 from keras_resnet.weights.assign import assign, refuse_misfits
@@ -155,22 +156,44 @@ def _variant_in(config, path):
         raise UntrustedFileError(f"{path} describes no network of keras_resnet: {error}") from None
 
 
+def refuse_safetensors(model, path, source=None, variant=None):
+    """Raise what loading a file with torchvision's names would, without reading its tensors.
+
+    Args:
+        model: as in `load_weights`; its variables need no values.
+        path: str, of a `.safetensors` file.
+        source: str, how errors name the file; None for `path`.
+        variant: dict of what is known of the weights; None for nothing.
+
+    Raises:
+        ValueError: if the weights do not fit.
+    """
+    _refuse_tensors(model, safetensors_file.placeholders(path), source or path, variant)
+
+
+def _refuse_tensors(model, arrays, source, variant):
+    problems = differences(model, variant or {})
+    refuse_misfits(torchvision_names(model), _of_the_model(model, arrays), source, problems)
+
+
+def _of_the_model(model, arrays):
+    """Tensors under torchvision's names in Keras' layout, without those that it has no use for."""
+    skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
+    return {
+        name: from_torch_layout(name, array)
+        for name, array in arrays.items()
+        if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
+    }
+
+
 def _load_safetensors(model, path, source, variant):
     """Load a file with torchvision's names; `variant` is what is known of it, None for nothing."""
-    skipped = ("num_batches_tracked",) if _has_classifier(model) else ("num_batches_tracked", "fc")
-    names, problems = torchvision_names(model), differences(model, variant or {})
-
-    def used(arrays):
-        return {
-            name: from_torch_layout(name, array)
-            for name, array in arrays.items()
-            if name.split(".")[-1] not in skipped and name.split(".")[0] not in skipped
-        }
 
     def check(arrays):
-        refuse_misfits(names, used(arrays), source, problems)
+        _refuse_tensors(model, arrays, source, variant)
 
-    assign(names, used(files.read_safetensors(path, check)), source, problems)
+    arrays = files.read_safetensors(path, check)
+    assign(torchvision_names(model), _of_the_model(model, arrays), source)
     if variant is None:
         warn_unless_torchvision(model, source)
 

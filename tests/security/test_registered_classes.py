@@ -5,6 +5,7 @@ Keras makes objects of registered classes from the text in a model file, in its 
 
 import importlib
 import inspect
+import os
 import pkgutil
 import sys
 
@@ -44,7 +45,8 @@ MODELS = (
     lambda: keras_resnet.ResNet((1, 1), width=8, block="basic", shortcut="zero_pad"),
     lambda: keras_resnet.ResNet((1, 1), width=8, squeeze_excitation=4, norm="frozen"),
     lambda: keras_resnet.ResNet((1,), width=8, stochastic_depth=0.2, norm="sync_batch"),
-    lambda: keras_resnet.ResNet50V2(weights=None, classes=2),
+    lambda: keras_resnet.ResNet((1,), width=8, block="preact_bottleneck"),
+    lambda: keras_resnet.ResNet((1,), width=8, block="preact_basic"),
     lambda: keras_resnet.CifarResNet20(shortcut="highway"),
 )
 
@@ -83,8 +85,6 @@ WATCH = Watch()
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
     """A function that tries a config; what was accessed meanwhile ends in `WATCH.events`."""
-    import os
-
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
     WATCH.events.clear()
@@ -136,12 +136,12 @@ def variants(config, text):
 
 def config_of(kind, name, configs):
     """A config of the class: of a model in use, or of its constructor's arguments."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    named = {
-        p.name: None if p.default is p.empty else p.default
-        for p in parameters
-        if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
+    named = {}
+    # A class that hands its arguments on has those of the classes that it is one of.
+    for base in reversed(kind.__mro__[: kind.__mro__.index(object)]):
+        for p in inspect.signature(base.__init__).parameters.values():
+            if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                named[p.name] = None if p.default is p.empty else p.default
     return {**named, **configs.get(name, {})}
 
 
