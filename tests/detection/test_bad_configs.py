@@ -1,0 +1,116 @@
+"""Configurations of strangers: each refused with a message, and nothing in them is run."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from detection.config import load_config
+from keras_resnet.training.config_error import ConfigError
+from keras_resnet.training.config_yaml import MAX_CHARACTERS
+
+BASE = "extends: quickstart\n"
+
+
+def bomb(levels=12):
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+# What it is, a pattern of the message, the text.
+CASES = [
+    ("object of Python", "tags", BASE + "run: !!python/object/apply:os.system ['touch exploded']"),
+    ("name of Python", "tags", BASE + "run: !!python/name:os.system"),
+    ("module of Python", "tags", BASE + "!!python/module:os : 1"),
+    ("tag of its own", "tags", BASE + "run: !run {name: a}"),
+    ("tag of plain YAML that does not fit", "tags", BASE + "run: !!timestamp a"),
+    ("binary tag", "tags", BASE + "run: !!binary aGk="),
+    ("tag on the whole file", "tags", "!!set {extends, run}"),
+    ("bomb of aliases", "aliases", bomb()),
+    ("alias of itself", "aliases", "a: &a [*a]"),
+    ("merge key", "aliases", "a: &a {b: 1}\nc:\n  <<: *a"),
+    ("100,000 brackets deep", "nested too deeply", "a: " + "[" * 100_000),
+    ("100,000 maps deep", "nested too deeply", "a: " + "{a: " * 100_000),
+    ("5 MB", f"larger than {MAX_CHARACTERS}", BASE + "#" * 5_000_000),
+    ("key twice", "appears twice", BASE + "run: {name: a, name: b}"),
+    ("list as a key", "keys must be", BASE + "? [a]\n: b"),
+    ("cut off", "not valid YAML", BASE + "run: {name: "),
+    ("control character", "not valid YAML", BASE + "run: \x01"),
+    ("number of 5000 digits", "not valid YAML", BASE + "train: {steps: " + "9" * 5000 + "}"),
+    ("a list", "must hold", "- a\n- b"),
+    ("a word", "must hold", "a"),
+    ("unknown key", r"run\.nmae: unknown key; did you mean run\.name", BASE + "run: {nmae: a}"),
+    ("text for a number", r"train\.steps: .*Received: 'many'", BASE + "train: {steps: many}"),
+    ("list for a section", r"run: .*Received: \[1\]", BASE + "run: [1]"),
+    ("section for a number", r"train\.steps: .*Received: \{", BASE + "train: {steps: {a: 1}}"),
+    ("negative number", r"data\.max_bad_images", BASE + "data: {max_bad_images: -1}"),
+    ("infinity", r"train\.learning_rate", BASE + "train: {learning_rate: .inf}"),
+    ("not a number", r"train\.learning_rate", BASE + "train: {learning_rate: .nan}"),
+    ("base that is a list", "must be one file name", "extends: [quickstart]"),
+    ("base that is no file", "no config file", "extends: /dev/zero"),
+    ("base that is no YAML", "must hold|not valid YAML", "extends: /etc/passwd"),
+    ("`download:` with a command", "download: unknown key", BASE + "download: touch exploded"),
+    ("`download:` with a script", "download: unknown key", BASE + "download: |\n  import os\n"),
+    (
+        "`data.download` with a command",
+        r"data\.download",
+        BASE + "data: {format: tfds, download: 'touch exploded'}",
+    ),
+    (
+        "`data.download` with an address",
+        r"data\.download",
+        BASE + "data: {format: tfds, download: 'https://127.0.0.1:9/a.zip'}",
+    ),
+]
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch, tmp_path):
+    """Commands, processes and the network raise an error that no reader catches."""
+
+    class Ran(BaseException):
+        pass
+
+    def refused(*arguments, **options):
+        raise Ran(arguments)
+
+    for module, names in (
+        (os, ("system", "popen", "execv", "fork", "posix_spawn")),
+        (subprocess, ("Popen", "run")),
+        (socket, ("socket", "create_connection")),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, refused)
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(("reason", "text"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_refused(tmp_path, reason, text, nothing_runs):
+    path = tmp_path / "data.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load_config(str(path))
+    assert "data.yaml" in str(caught.value) or "extends" in text
+    assert len(str(caught.value)) < 3000
+
+
+def test_no_utf8(tmp_path, nothing_runs):
+    (tmp_path / "a.yaml").write_bytes(b"run: \xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_config(str(tmp_path / "a.yaml"))
+
+
+@pytest.mark.parametrize("text", ["train.steps=!!python/name:os.system", "run.name=*a", "run=&a b"])
+def test_overrides_are_read_by_the_same_rules(text, nothing_runs):
+    with pytest.raises(ConfigError):
+        load_config("quickstart", [text])
+
+
+def rows():
+    """Rows of the table: source, input, outcome."""
+    for case in CASES:
+        yield "YAML", case[0], "refused, named"
