@@ -61,7 +61,8 @@ def run(main, interrupted="Interrupted."):
 def _crash():
     """Ends this process with the traceback of the exception that is handled."""
     if _one_of_several():
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         _leave(1)
     raise
 
@@ -72,8 +73,9 @@ def _leave(code):
     These would wait for it, too. Its end is what tells them.
     """
     if _one_of_several():
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 
