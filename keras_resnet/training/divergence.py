@@ -93,12 +93,11 @@ class NaNStop(keras.callbacks.Callback):
         saved = []
         if self.batch is not None and is_main():
             for step in steps:
-                x, y = self.batch(self._epoch, step)
                 told = {**about, "step": step + 1, "batch": about.get("batch", {}).get(step)}
-                name = f"diverged_epoch{self._epoch + 1}_step{step + 1}.npz"
-                saved.append(save_batch(pathlib.Path(self.folder) / name, x, y, told))
-                broken_inputs = not_finite(flat({"x": x, "y": y}))
-                parts += [f"In the batch, {key} is not finite." for key in broken_inputs]
+                try:
+                    parts += self._save(step, told, saved)
+                except Exception as error:  # whatever it is, that the run diverged matters more
+                    parts.append(f"The batch could not be saved: {error}")
         if self.model is not None:
             weights = not_finite(variable_keys(self.model))
             if weights:
@@ -110,6 +109,14 @@ class NaNStop(keras.callbacks.Callback):
             "warm-up or gradient clipping, and check the boxes of the images."
         )
         raise TrainingDiverged(" ".join(parts), self._epoch, batch, broken, saved)
+
+    def _save(self, step, about, saved):
+        """Saves a batch, adds its path to a list; returns sentences on what is in it."""
+        x, y = self.batch(self._epoch, step)
+        broken = not_finite(flat({"x": x, "y": y}))
+        name = f"diverged_epoch{self._epoch + 1}_step{step + 1}.npz"
+        saved.append(save_batch(pathlib.Path(self.folder) / name, x, y, about))
+        return [f"In the batch, {key} is not finite." for key in broken]
 
 
 def _listed(paths):

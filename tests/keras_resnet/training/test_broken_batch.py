@@ -88,6 +88,16 @@ def test_every_batch_of_an_execution_is_saved(tmp_path):
     assert "Batch: image ids [0, 1, 2, 3]; image ids [4, 5, 6, 7]." in str(error)
 
 
+def test_a_batch_that_cannot_be_read_again_hides_nothing(tmp_path):
+    def gone(epoch, step):
+        raise OSError("No such file: picture.png")
+
+    callbacks = [NaNStop(None, gone, tmp_path)]
+    with pytest.raises(TrainingDiverged, match=r"step 1: loss is nan\. .*picture\.png") as caught:
+        model_of().fit(X, Y * np.nan, batch_size=4, verbose=0, callbacks=callbacks)
+    assert caught.value.batches == [] and list(tmp_path.iterdir()) == []
+
+
 def test_replay_names_the_layer(tmp_path):
     path = save_batch(tmp_path / "a.npz", X[:4], Y[:4], {"step": 1})
     model = model_of()
