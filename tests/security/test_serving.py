@@ -101,7 +101,7 @@ def test_a_bad_image_has_no_detections_and_the_others_are_as_alone(served):
 
 
 def test_the_bound_is_one_number():
-    from detection.serving_ops import MAX_PIXELS
+    from keras_resnet.decode_ops import MAX_PIXELS
 
     assert MAX_PIXELS == images.MAX_PIXELS == 178_956_970
 

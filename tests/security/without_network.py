@@ -52,6 +52,7 @@ def train_and_predict(folder):
     train, val = (write_coco(folder / name, 4, seed) for seed, name in enumerate(("train", "val")))
     settings = tiny_settings(train, val, folder / "runs")
     settings["train"] |= {"steps": 2}
+    settings["run"] |= {"export": False, "pictures": 1}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(settings))
     script("train_detector.py", folder / "tiny.yaml")
     (run,) = (path for path in (folder / "runs").iterdir() if (path / "config.yaml").is_file())
@@ -71,7 +72,7 @@ def train_and_predict(folder):
         *("--set", "data.format=npz", f"data.root={folder / 'images.npz'}"),
         *("data.pipeline.batch_size=8", "model.name=ResNet"),
         "model.options={stage_blocks: [1], width: 8, block: basic, stem: 3x3}",
-        *("train.epochs=1", f"train.project={folder / 'classifiers'}"),
+        *("train.epochs=1", f"run.project={folder / 'classifiers'}"),
     )
     (run,) = (p for p in (folder / "classifiers").iterdir() if (p / "config.yaml").is_file())
     Image.fromarray(arrays["x_train"][0]).save(folder / "photo.png")
