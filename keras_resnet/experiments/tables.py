@@ -6,6 +6,7 @@ import io
 from keras_resnet.experiments.published import OTHERS, SOURCE, published
 from keras_resnet.experiments.remedies import REMEDIES
 from keras_resnet.experiments.summary import family, label
+from keras_resnet.training.csv_cells import csv_cell
 
 _FULL_IMAGES, _FULL_STEPS, _FULL_BATCH = 50_000, 64_000, 128
 
@@ -239,7 +240,7 @@ def _padded(row, widths, left):
 def _csv(rows):
     stream = io.StringIO()
     if rows:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([csv_cell(name) for name in rows[0]])
+        writer.writerows([csv_cell(row.get(name)) for name in rows[0]] for row in rows)
     return stream.getvalue()

@@ -7,6 +7,7 @@ import time
 
 import keras
 
+from keras_resnet.training.csv_cells import csv_cell
 from keras_resnet.training.learning_rate import LearningRateReader
 from keras_resnet.training.processes import is_main
 from keras_resnet.training.verified_folder import write_file
@@ -80,7 +81,7 @@ class CSVResults(keras.callbacks.Callback):
         if name in self.columns:
             return self.columns[name]
         if "/" in name:
-            return name
+            return csv_cell(name)
         return f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"
 
 
