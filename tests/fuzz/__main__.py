@@ -1,0 +1,43 @@
+"""`python -m tests.fuzz TARGET [arguments of libFuzzer]`"""
+
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+from tests.fuzz import TARGETS
+
+INSTRUMENTED = [
+    "detection.data.coco",
+    "detection.data.coco_columns",
+    "detection.data.voc",
+    "detection.data.checks",
+    "keras_resnet.data.arrays",
+    "keras_resnet.data.cifar",
+    "keras_resnet.data.images",
+    "keras_resnet.training.config",
+    "keras_resnet.training.config_yaml",
+    "PIL",
+    "defusedxml",
+    "json",
+    "pickletools",
+    "yaml",
+]
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"Name one of the targets {', '.join(TARGETS)}.")
+    with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
+        target = importlib.import_module(f"tests.fuzz.{sys.argv[1]}")
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(target.SEEDS):
+            Path(corpus, str(number)).write_bytes(seed)
+        atheris.Setup([sys.argv[0], corpus, *sys.argv[2:]], target.one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
