@@ -12,6 +12,7 @@ from keras_resnet.untrusted import json_text
 from keras_resnet.untrusted.errors import UntrustedFileError
 
 MAX_HEADER_BYTES = 4 * 2**20
+MAX_TENSORS = 20_000
 _MAX_DIMENSIONS = 16
 DTYPES = {
     "BOOL": np.dtype("bool"),
@@ -150,7 +151,10 @@ def _read_header(stream, size, where):
         raise _Wrong(f"its header of {length} bytes does not fit into its {size} bytes")
     if length > MAX_HEADER_BYTES:
         raise _Wrong(f"its header is longer than {MAX_HEADER_BYTES} bytes")
-    header = json_text.loads(stream.read(length), f"the header of {where}", MAX_HEADER_BYTES)
+    text = stream.read(length)
+    if text.count(b"data_offsets") > MAX_TENSORS:
+        raise _Wrong(f"it holds more than {MAX_TENSORS} tensors")
+    header = json_text.loads(text, f"the header of {where}", MAX_HEADER_BYTES)
     if not isinstance(header, dict):
         raise _Wrong("its header is no JSON object")
     metadata = header.pop("__metadata__", {})

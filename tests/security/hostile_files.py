@@ -334,15 +334,20 @@ def header_of_spaces(s):
     return s.artifact("h_spaces", weights=lambda data: with_header(b"{" + b" " * 10**8 + b"}", b""))
 
 
+def many_tensors(count):
+    entry = json.dumps(tensor([0])).encode()
+    entries = b",".join(b'"%d":%b' % (i, entry) for i in range(count))
+    return with_header(b"{" + entries + b"}", b"")
+
+
 @hostile("detector")
 def header_of_many_tensors(s):
-    entry = json.dumps(tensor([0])).encode()
+    return s.artifact("h_many", weights=lambda data: many_tensors(19_000))
 
-    def change(data):
-        entries = b",".join(b'"%d":%b' % (i, entry) for i in range(60_000))
-        return with_header(b"{" + entries + b"}", b"")
 
-    return s.artifact("h_many", weights=change)
+@hostile("detector")
+def header_of_too_many_tensors(s):
+    return s.artifact("h_too_many", weights=lambda data: many_tensors(60_000))
 
 
 @hostile("detector")
