@@ -207,7 +207,8 @@ def on_own_device(model):
     kept = [(v._value, v._layout) for v in variables]
     before, function = keras.distribution.distribution(), model.predict_function
     keras.distribution.set_distribution(None)
-    model.predict_function = None
+    # Compiled once for such weights, and kept for the next time.
+    model.predict_function = getattr(model, "_own_predict_function", None)
     (device, *_) = jax.local_devices()
     try:
         for variable, (value, _) in zip(variables, kept):
@@ -217,7 +218,7 @@ def on_own_device(model):
     finally:
         for variable, (value, layout) in zip(variables, kept):
             variable._value, variable._layout = value, layout
-        model.predict_function = function
+        model._own_predict_function, model.predict_function = model.predict_function, function
         keras.distribution.set_distribution(before)
 
 
