@@ -15,6 +15,7 @@ _HOME = {
     "RoIHeads": "detection.roi_heads",
     "TestTimeAugmentation": "detection.views",
     "build_model": "detection.build",
+    "check_data": "detection.data_check",
     "export_saved_model": "detection.export",
     "load": "detection.saving",
     "load_config": "detection.config",
