@@ -4,7 +4,7 @@ import numpy as np
 
 from detection.data_check.coverage import HALF, best_anchors, make_anchors
 
-_FACTORS = (0.25, 1 / 3, 0.5, 0.75, 1, 1.5, 2, 3, 4)
+_FACTORS = tuple(2 ** (step / 2) for step in range(-5, 6))
 _MORE_RATIOS = ((0.5, 1.0, 2.0), (0.33, 0.5, 1.0, 2.0, 3.0), (0.2, 0.33, 0.5, 1.0, 2.0, 3.0, 5.0))
 _ENOUGH = 0.05  # Share of boxes below half an overlap that needs no remedy.
 _GAIN = 0.03  # By how much another choice must lower it to be worth a word.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import textwrap
 
 from detection.data_check.words import (
@@ -47,7 +48,7 @@ def terminal_style(stream):
     """
     if not stream.isatty():
         return Style()
-    columns = min(100, max(60, os.get_terminal_size(stream.fileno()).columns))
+    columns = min(100, max(60, shutil.get_terminal_size().columns))
     colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
     return Style(columns, colour, "█" if blocks else "#")
