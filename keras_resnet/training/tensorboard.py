@@ -7,6 +7,34 @@ import keras
 
 from keras_resnet.training.write_errors import writing
 
+_OTHERWISE = "Training without TensorBoard is train.tensorboard=false."
+
+
+def _in_words(name):
+    """A method of Keras' callback that says what TensorFlow's errors in it mean."""
+    method = getattr(keras.callbacks.TensorBoard, name)
+
+    def call(self, *arguments, **options):
+        import tensorflow as tf
+
+        with writing(self.log_dir, _OTHERWISE):
+            try:
+                return method(self, *arguments, **options)
+            except tf.errors.OpError as error:
+                # On a full disk an OutOfRangeError, with the name of a node and maybe no word.
+                text = (error.message or "").split("}} ")[-1].split("\n")[0]
+                text = f"TensorFlow's {type(error).__name__} {text}"
+                raise OSError(text.rstrip(" .")) from error
+
+    return call
+
+
+class _TensorBoard(keras.callbacks.TensorBoard):
+    on_train_begin = _in_words("on_train_begin")
+    on_train_batch_end = _in_words("on_train_batch_end")
+    on_epoch_end = _in_words("on_epoch_end")
+    on_train_end = _in_words("on_train_end")
+
 
 def tensorboard_callback(folder, **options):
     """Keras' TensorBoard callback, or the reason why there is none.
@@ -20,7 +48,8 @@ def tensorboard_callback(folder, **options):
         `tensorboard` is not installed.
 
     Raises:
-        WriteError: `folder` cannot be written to, which TensorFlow would say later, or not at all.
+        WriteError: `folder` cannot be written to. The callback raises it later, too, where
+            TensorFlow's own error says nothing.
 
     Example:
     ```python
@@ -31,7 +60,7 @@ def tensorboard_callback(folder, **options):
     if missing:
         return None, f"No TensorBoard logs: {' and '.join(missing)} not installed."
     probe = pathlib.Path(folder) / f".{os.getpid()}.tmp"
-    with writing(folder, "Training without TensorBoard is train.tensorboard=false."):
+    with writing(folder, _OTHERWISE):
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
@@ -40,7 +69,7 @@ def tensorboard_callback(folder, **options):
 
         # TensorFlow only writes files here; it must not take the accelerator's memory.
         tf.config.set_visible_devices([], "GPU")
-    return keras.callbacks.TensorBoard(log_dir=str(folder), **options), None
+    return _TensorBoard(log_dir=str(folder), **options), None
 
 
 def _importable(name):

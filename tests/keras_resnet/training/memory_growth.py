@@ -61,7 +61,7 @@ def detector(folder):
     train = write_coco(folder / "train", 40)
     val = write_coco(folder / "val", 4, seed=1, first_id=201)
     settings = tiny_settings(train, val, folder / "runs")
-    settings["data"]["pipeline"] |= {"batch_size": 2, "min_sides": [64], "max_side": 96}
+    settings["data"]["pipeline"] |= {"batch_size": 2, "min_sides": [48], "max_side": 64}
     settings["train"] |= {"steps": STEPS, "tensorboard": False, "state_every": 25}
     settings["train"]["evaluate_every"] = STEPS // EVALUATIONS // 20
     settings["run"] |= {"export": False, "pictures": 0}

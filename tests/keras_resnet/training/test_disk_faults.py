@@ -176,6 +176,33 @@ def test_tensorboard_where_a_file_is(tmp_path):
     assert (tmp_path / "board").read_text() == "mine"
 
 
+class LimitFiles(keras.callbacks.Callback):
+    """From the second epoch on, no file may be longer than a few bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, self.before[1]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_tensorboard_on_a_disk_that_fills_up(tmp_path):
+    board, _ = tensorboard_callback(tmp_path / "board")
+    limit = LimitFiles()
+    try:
+        with pytest.raises(WriteError, match=r"board could not be .*TensorFlow's \w+Error.*board="):
+            train(tmp_path / "run", callbacks=[limit, board])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit.before)
+    # The callback comes before the state of the epoch.
+    lines = []
+    train(tmp_path / "run", resume=True, say=lines.append)
+    assert lines == [f"continuing {tmp_path / 'run'} after step 4 of 10"]
+
+
 def folder_config(root, project, resume):
     return ClassifierConfig.model_validate(
         {

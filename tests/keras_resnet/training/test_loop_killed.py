@@ -31,6 +31,7 @@ def report(tmp_path, backend, amount):
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_killed_in_a_step_a_write_and_an_evaluation(tmp_path, backend):
     found, errors = report(tmp_path, backend, "some")
