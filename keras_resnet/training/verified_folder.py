@@ -162,15 +162,18 @@ class VerifiedFolder:
             )
         if not path.is_file():
             raise CorruptedError(f"{path} is missing. Restore the whole folder from a copy.")
-        with path.open("rb") as stream:
-            about = os.fstat(stream.fileno())
-            size, expected = about.st_size, self._listed[name]["bytes"]
-            if not stat.S_ISREG(about.st_mode) or size != expected:
-                raise CorruptedError(
-                    f"{path} has {size} bytes instead of {expected}: it was cut short or replaced. "
-                    "Restore the whole folder from a copy."
-                )
-            yield stream, size
+        try:
+            with path.open("rb") as stream:
+                about = os.fstat(stream.fileno())
+                size, expected = about.st_size, self._listed[name]["bytes"]
+                if not stat.S_ISREG(about.st_mode) or size != expected:
+                    raise CorruptedError(
+                        f"{path} has {size} bytes instead of {expected}: it was cut short or "
+                        "replaced. Restore the whole folder from a copy."
+                    )
+                yield stream, size
+        except OSError as error:  # a disk that does not give it, also while it is read
+            raise CorruptedError(f"{path} cannot be read: {error.strerror}.") from None
 
     def read(self, name, max_bytes=None):
         """Reads a file and checks its hash.
