@@ -185,6 +185,7 @@ def networks(dtype, batch=1, height=800, width=1344, quick=False):
     that are given: no proposals, no suppression, no pooling of regions. The rest of the time of
     the exported detector is post-processing.
     """
+    import keras
     import tensorflow as tf
 
     from keras_resnet.export import fold_norms
@@ -197,17 +198,24 @@ def networks(dtype, batch=1, height=800, width=1344, quick=False):
     heads, channels = model.roi_heads, model.neck.filters
     regions = (batch * model.rpn.post_nms[1], heads.pooler.size, heads.pooler.size, channels)
 
+    class Networks(keras.Model):
+        def call(self, inputs):
+            sizes = tf.tile([[height, width]], [batch, 1])
+            maps = model.feature_maps({"images": inputs["images"], "image_sizes": sizes})
+            objectness, deltas = model.rpn(maps)
+            logits, offsets = heads.predictor(heads.box_head(inputs["pooled"]))
+            return {
+                "objectness": tf.concat(objectness, 1),
+                "deltas": tf.concat(deltas, 1),
+                "logits": logits,
+                "offsets": offsets,
+            }
+
+    # As the detector: a model whose inputs and weights each layer casts for itself.
+    networks = Networks(autocast=False)
+
     def run(images, pooled):
-        sizes = tf.tile([[height, width]], [batch, 1])
-        maps = model.feature_maps({"images": images, "image_sizes": sizes})
-        objectness, deltas = model.rpn(maps)
-        logits, offsets = heads.predictor(heads.box_head(pooled))
-        return {
-            "objectness": tf.concat(objectness, 1),
-            "deltas": tf.concat(deltas, 1),
-            "logits": logits,
-            "offsets": offsets,
-        }
+        return networks({"images": images, "pooled": pooled})
 
     shape = (batch, height, width, 3)
     pooled = tf.random.uniform(regions, dtype=tf.as_dtype(model.roi_heads.compute_dtype))
