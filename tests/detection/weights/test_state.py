@@ -141,6 +141,10 @@ def test_a_repository_without_network(tmp_path, monkeypatch):
 
 class Offline:
     @staticmethod
+    def hf_hub_url(repository, name):
+        return f"https://huggingface.co/{repository}/resolve/main/{name}"
+
+    @staticmethod
     def hf_hub_download(*_):
         raise ConnectionError("no route to host")
 
