@@ -242,7 +242,7 @@ def _read_python(files, name, label_key):
     if (
         images is None
         or not isinstance(labels, list)
-        or not all(isinstance(label, int) for label in labels)
+        or not all(type(label) is int and abs(label) < 2**31 for label in labels)
         or images.shape != (len(labels), _PIXELS)
     ):
         raise ValueError(f"{name} does not hold 32x32 RGB images and one label for each.")
@@ -254,7 +254,10 @@ def _pixels(value):
     try:
         _, (rows, columns), dtype, fortran, data = value.parts
         names_bytes = isinstance(dtype, _Dtype) and dtype.name in ("u1", "|u1")
-        if not names_bytes or len(data) != rows * columns:
+        # Text times a number is a longer text.
+        if not names_bytes or (type(rows), type(columns)) != (int, int):
+            return None
+        if len(data) != rows * columns:
             return None
         order = "F" if fortran else "C"
         return np.frombuffer(data, "uint8").reshape((rows, columns), order=order)

@@ -123,7 +123,9 @@ def image_size(data):
     try:
         with _open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            # Pillow turns TIFF by itself and gives the size after it.
+            orientation = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
+            turned = orientation in (5, 6, 7, 8)
     except Exception as error:  # Pillow raises of many kinds on damaged files.
         raise ValueError(reason(error)) from error
     return ((width, height) if turned else (height, width)), turned

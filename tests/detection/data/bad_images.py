@@ -134,6 +134,12 @@ def accepted():
             turned(6),
             PICTURE,
         ),
+        Accepted(
+            "TIFF with orientation 6",
+            "turned",
+            encoded(PICTURE, "TIFF", tiffinfo={0x0112: 6}),
+            np.rot90(PICTURE, -1),
+        ),
         Accepted("EXIF that is no EXIF", "not turned", bad_exif, by_pillow(bad_exif)),
         Accepted("JPEG with bytes after its end", "read", jpeg + b"x" * 999, by_pillow(jpeg)),
         Accepted("1 x 1 pixel", "read, enlarged as others", encoded(one, "PNG"), one),

@@ -132,6 +132,16 @@ CIFAR = [
         "does not hold",
         lambda: with_array((1, (1, 3072), np.dtype("O"), False, [1] * 3072)),
     ),
+    Case(
+        "array of `'a' * 10^15` rows",
+        "does not hold",
+        lambda: with_array((1, ("a", 10**15), UINT8, False, b"")),
+    ),
+    Case(
+        "label of 400 digits",
+        "does not hold",
+        lambda: pickle.dumps({**batch([0]), b"labels": [10**400]}, 2),
+    ),
     Case("array without parts", "does not hold", lambda: with_array({"a": 1})),
     Case("cut off", "test_batch", lambda: pickle.dumps(batch([0]), 2)[:-50]),
     Case("empty file", "test_batch", lambda: b""),
