@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from detection.data_check.words import count_of, of_length, percent
+from detection.data_check.words import count_of, cut, of_length, percent
 from keras_resnet.data.printable import printable
 from keras_resnet.training.schedules import scaled_learning_rate
 
@@ -228,15 +228,15 @@ def _balance(train):
     rare = [r for r in rows if r["boxes"] < _FEW_BOXES or r["boxes"] * _RARE < most["boxes"]]
     boxes = count_of(most["boxes"], "box", "boxes")
     if len(rows) == 1:
-        text = f"One class has boxes, {printable(most['name'])}: {boxes}."
+        text = f"One class has boxes, {_name(most)}: {boxes}."
     else:
         text = (
-            f"The most frequent class, {printable(most['name'])}, has {boxes}; the rarest, "
-            f"{printable(least['name'])}, has {least['boxes']:,}."
+            f"The most frequent class, {_name(most)}, has {boxes}; the rarest, "
+            f"{_name(least)}, has {least['boxes']:,}."
         )
     if not rare:
         return Advice("class balance", False, text)
-    names = ", ".join(f"{printable(r['name'])} ({r['boxes']:,})" for r in rare[:_SHOWN])
+    names = ", ".join(f"{_name(r)} ({r['boxes']:,})" for r in rare[:_SHOWN])
     more = f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else ""
     text += (
         f" Too rare to be learned well: {names}{more}. Label more of them, or merge them with a "
@@ -264,3 +264,7 @@ def _steps(train, config):
 
 def _multiple(value, of):
     return max(of, round(value / of) * of)
+
+
+def _name(row):
+    return cut(printable(row["name"]), 40)

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import shutil
-import textwrap
 
 from detection.data_check.words import (
     count_of,
@@ -71,7 +70,7 @@ def short_text(check):
     for split, row in check.statistics.items():
         lines.append(f"{split} {printable(row['name'])}: {_split_line(row)}")
         shown = sorted(row["classes"], key=lambda c: -c["boxes"])
-        names = [f"{printable(c['name'])} {c['boxes']:,}" for c in shown[:8]]
+        names = [f"{cut(printable(c['name']), 24)} {c['boxes']:,}" for c in shown[:8]]
         more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
         lines.append(f"  boxes by class: {', '.join(names)}{more}")
     for problem in check.problems:
@@ -326,13 +325,13 @@ def _advice(check, style):
 
 def _wrap(text, width, indent=0, after=""):
     """Lines of a text, all of them indented, and all but the first by `after` as well."""
-    blanks = " " * indent
-    leading = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(
-        text.lstrip(),
-        width,
-        initial_indent=blanks + leading,
-        subsequent_indent=blanks + (leading or after),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    leading = " " * (indent + len(text) - len(text.lstrip()))
+    lines, line = [], leading
+    # `textwrap` counts letters; those of some scripts take two columns.
+    for word in text.split():
+        longer = line + word if not line.strip() else f"{line} {word}"
+        if line.strip() and width_of(longer) > width:
+            lines.append(line)
+            longer = leading + ("" if text.startswith(" ") else after) + word
+        line = longer
+    return [*lines, line]
