@@ -9,6 +9,9 @@ from detection.load_image import load_image
 
 MAX_BOX_DIFFERENCE = 0.5  # pixels
 MAX_SCORE_DIFFERENCE = 1e-3
+# In 16 bits: of scores, of 1 and the IoU of boxes, and as share of detections without counterpart.
+MAX_DIFFERENCE_16_BITS = 0.2
+_MIN_IOU = 0.5  # of what counts as the same object
 
 
 def make_samples(preprocessing):
@@ -35,20 +38,45 @@ def make_samples(preprocessing):
     return samples
 
 
-def check_export(model, folder, samples):
+def choose_tolerance(dtype, tolerance=None):
+    """What an export in 16 bits may differ by; None for one in float32, whose bounds are fixed.
+
+    Raises:
+        ValueError: another dtype, a tolerance outside 0..1 or in float32.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"`dtype` must be 'float32' or 'bfloat16'. Received: dtype={dtype!r}")
+    if dtype == "float32":
+        if tolerance is not None:
+            raise ValueError(
+                "`tolerance` is for bfloat16; in float32 an export answers as the model does. "
+                f"Received: tolerance={tolerance}"
+            )
+        return None
+    if tolerance is None:
+        return MAX_DIFFERENCE_16_BITS
+    if not 0 < tolerance < 1:
+        raise ValueError(f"`tolerance` must be between 0 and 1. Received: tolerance={tolerance}")
+    return tolerance
+
+
+def check_export(model, folder, samples, tolerance=None):
     """Compares both signatures of a SavedModel with `model.detect`.
 
     Args:
-        model: the `FasterRCNN` that was exported.
+        model: the `FasterRCNN` that was exported, in float32.
         folder: where the SavedModel is.
         samples: list of images as for `model.detect`.
+        tolerance: float for an export in 16 bits, None for one in float32.
 
     Returns:
         dict for JSON: the numbers of images and detections compared, and the greatest
-        differences of boxes in pixels and of scores.
+        differences of boxes in pixels and of scores. In 16 bits of detections paired by overlap,
+        with the least IoU of a pair, the mean differences, and how many have no counterpart.
 
     Raises:
-        ValueError: if detections differ by more than 0.5 pixel or 1e-3 in score.
+        ValueError: if detections differ by more than 0.5 pixel or 1e-3 in score; in 16 bits, by
+            more than `tolerance`.
     """
     import tensorflow as tf
 
@@ -64,7 +92,11 @@ def check_export(model, folder, samples):
         outputs = signatures["serve_images"](images=tf.constant(image[None]))
         served.append(("serve_images", i, {k: v[0].numpy() for k, v in outputs.items()}))
 
+    counts = {"images": len(images), "detections": sum(len(found) for found in expected)}
     selection = model.roi_heads.selection
+    if tolerance is not None:
+        pairs = [(expected[index], outputs) for _, index, outputs in served]
+        return {**counts, "tolerance": tolerance, **_check_pairs(pairs, selection, tolerance)}
     worst = np.zeros(2)
     for signature, index, outputs in served:
         difference = compare(
@@ -81,11 +113,99 @@ def check_export(model, folder, samples):
                 f"and {int(outputs['num_detections'])} of the export"
             )
     return {
-        "images": len(images),
-        "detections": sum(len(found) for found in expected),
+        **counts,
         "max_box_difference": float(worst[0]),
         "max_score_difference": float(worst[1]),
     }
+
+
+def _check_pairs(pairs, selection, tolerance):
+    """Compares detections of 16 bits with those of float32; see `check_export`."""
+    boxes, scores, ious, unmatched, total = [], [], [], 0, 0
+    for expected, outputs in pairs:
+        found = pair(
+            expected, outputs, selection.score_threshold, selection.max_detections, tolerance
+        )
+        boxes, scores = boxes + found["boxes"], scores + found["scores"]
+        ious, unmatched = ious + found["ious"], unmatched + found["unmatched"]
+        total += found["unmatched"] + len(found["ious"])
+    figures = {
+        "pairs": len(ious),
+        "unmatched": unmatched,
+        "max_box_difference": max(boxes, default=0.0),
+        "mean_box_difference": float(np.mean(boxes)) if boxes else 0.0,
+        "min_iou": min(ious, default=1.0),
+        "max_score_difference": max(scores, default=0.0),
+        "mean_score_difference": float(np.mean(scores)) if scores else 0.0,
+    }
+    share = unmatched / max(total, 1)
+    worst = max(share, 1.0 - figures["min_iou"], figures["max_score_difference"])
+    if worst > tolerance:
+        raise ValueError(
+            "In bfloat16 the exported model does not answer as the model does, so it was not "
+            f"published: {unmatched} of {total} detections have no counterpart, boxes of the "
+            f"others overlap by an IoU of {figures['min_iou']:.3f} at least (up to "
+            f"{figures['max_box_difference']:.3g} pixels), scores differ by up to "
+            f"{figures['max_score_difference']:.3g}. Compare on images of the kind it was trained "
+            "on (`samples`), export in float32, or if this is acceptable, pass a greater "
+            f"`tolerance`. Received: tolerance={tolerance}"
+        )
+    return figures
+
+
+def pair(expected, outputs, score_threshold, max_detections, tolerance):
+    """Pairs the detections of one image by overlap.
+
+    Each expected detection, best first, is paired with the free served one of its class that it
+    overlaps most, by an IoU of 0.5 at least. Of those without a counterpart, on either side, the
+    ones count whose score is above that of the threshold, or of the last of `max_detections`, by
+    more than the tolerance: below, a change within it lets them come or go.
+
+    Args:
+        expected: a `Detections`.
+        outputs: dict of arrays, the row of one image.
+        score_threshold: float, the model's.
+        max_detections: int, the model's.
+        tolerance: float, of scores.
+
+    Returns:
+        dict with the lists `boxes` (greatest difference of coordinates, pixels), `scores`
+        (differences) and `ious` of the pairs, and the int `unmatched`.
+    """
+    boxes, scores, classes, floor = _served(outputs, expected, score_threshold, max_detections)
+    free = np.ones(len(boxes), bool)
+    found = {"boxes": [], "scores": [], "ious": [], "unmatched": 0}
+    for box, score, index in zip(expected.boxes, expected.scores, expected.classes):
+        ious = np.where(free & (classes == index), _ious(box, boxes), 0.0)
+        best = int(np.argmax(ious)) if len(ious) else None
+        if best is None or ious[best] < _MIN_IOU:
+            found["unmatched"] += int(score > floor + tolerance)
+            continue
+        free[best] = False
+        found["boxes"].append(float(np.abs(boxes[best] - box).max()))
+        found["scores"].append(float(abs(scores[best] - score)))
+        found["ious"].append(float(ious[best]))
+    found["unmatched"] += int((scores[free] > floor + tolerance).sum())
+    return found
+
+
+def _served(outputs, expected, score_threshold, max_detections):
+    """Boxes, scores and classes of an image, and the score that rounding lifts them over."""
+    count = int(outputs["num_detections"])
+    boxes, scores, classes = (outputs[k][:count] for k in ("boxes", "scores", "classes"))
+    floor = score_threshold
+    for found in (scores, expected.scores):
+        if len(found) == max_detections:
+            floor = max(floor, found[-1])
+    return boxes, scores, classes, floor
+
+
+def _ious(box, boxes):
+    """IoU of one box [4] with others [N, 4]; 0 where both are empty."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    common = np.maximum(high - low, 0.0).prod(axis=-1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1) + (box[2:] - box[:2]).prod()
+    return common / np.maximum(areas - common, 1e-9)
 
 
 def compare(expected, outputs, score_threshold, max_detections):
@@ -104,12 +224,8 @@ def compare(expected, outputs, score_threshold, max_detections):
     Returns:
         `(pixels, score)`; infinite if there is nothing to compare a detection with.
     """
-    count = int(outputs["num_detections"])
-    boxes, scores, classes = (outputs[k][:count] for k in ("boxes", "scores", "classes"))
-    floor = score_threshold
-    for found in (scores, expected.scores):
-        if len(found) == max_detections:
-            floor = max(floor, found[-1])
+    boxes, scores, classes, floor = _served(outputs, expected, score_threshold, max_detections)
+    count = len(boxes)
     free = np.ones(count, bool)
     worst = np.zeros(2)
     for box, score, index in zip(expected.boxes, expected.scores, expected.classes):

@@ -93,6 +93,11 @@ class FeaturePyramid(keras.layers.Layer):
         """The (convolution, norm or None) pairs of the outputs, finest first."""
         return tuple(zip(self.outputs, self.output_norms or [None] * len(self.outputs)))
 
+    @property
+    def units(self):
+        """All (convolution, norm or None) pairs, for folding the norms."""
+        return (*self.lateral_units, *self.output_units)
+
     def build(self, input_shape):
         out = (None, None, None, self.filters)
         for name, lateral, output in zip(self.levels, self.laterals, self.outputs):

@@ -2,15 +2,17 @@
 
 import tensorflow as tf
 
-from detection.serving_ops import decode_image, prepare_images
+from detection.serving_ops import prepare_images
+from keras_resnet.decode_ops import decode_image
 
 
-def serve_bytes(model, image_bytes):
+def serve_bytes(model, image_bytes, call=None):
     """Detects in encoded images, each by itself.
 
     Args:
         model: a `FasterRCNN`.
         image_bytes: string tensor [B], JPEG or PNG files.
+        call: as for `serve_images`.
 
     Returns:
         dict of tensors as `export_saved_model` describes.
@@ -28,7 +30,7 @@ def serve_bytes(model, image_bytes):
         image, valid = decode_image(contents)
 
         def detect():
-            outputs = serve_images(model, image[None])
+            outputs = serve_images(model, image[None], call)
             return {
                 name: tf.ensure_shape(outputs[name][0], signature[name].shape) for name in signature
             }
@@ -43,19 +45,21 @@ def serve_bytes(model, image_bytes):
     return tf.map_fn(one, image_bytes, fn_output_signature=signature, parallel_iterations=1)
 
 
-def serve_images(model, images):
+def serve_images(model, images, call=None):
     """Detects in images of one size.
 
     Args:
         model: a `FasterRCNN`.
         images: uint8 tensor [B, H, W, 3], RGB.
+        call: what computes the detections, as the model does; `None` for the model.
 
     Returns:
         dict of tensors as `export_saved_model` describes.
     """
     prepared, size = prepare_images(images, model.preprocessing)
     sizes = tf.tile(size[None], [tf.shape(images)[0], 1])
-    outputs = model({"images": prepared, "image_sizes": sizes}, training=False)
+    inputs = {"images": prepared, "image_sizes": sizes}
+    outputs = model(inputs, training=False) if call is None else call(inputs)
     original = tf.cast(tf.shape(images)[1:3], tf.float32)
     scale = tf.cast(size, tf.float32) / original
     boxes = outputs["boxes"] / tf.tile(scale[::-1], [2])

@@ -115,6 +115,8 @@ def simplify(graph, outputs):
         elif node.op == "Conv2D":
             _stride(node, nodes)
     for node in result.node:
+        if "_gradient_op_type" in node.attr:  # names a function that is not saved
+            del node.attr["_gradient_op_type"]
         # Constants are ready at any time; waiting for one would keep it in the graph.
         inputs = [i for i in node.input if not (i[0] == "^" and nodes[i[1:]].op == "Const")]
         node.input[:] = inputs

@@ -82,14 +82,18 @@ def publish(path, version, make, metadata_file):
     return target
 
 
-def write(folder, signatures):
-    """Writes a SavedModel of functions without variables.
+def write(folder, signatures, variables=()):
+    """Writes a SavedModel.
 
     Args:
         folder: path.
         signatures: dict from a name to a `tf.function` with one input signature that returns a
             dict of tensors.
+        variables: list of the `tf.Variable`s that they read.
     """
     import tensorflow as tf
 
-    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
+    module = tf.Module()
+    module.weights = list(variables)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)

@@ -47,7 +47,7 @@ LAYERS = (
     ("fpn", "single_level", "rpn", "second_stage"),
     ("roi_heads",),
     ("cascade",),
-    ("faster_rcnn", "multi_view", "data", "evaluation", "plots", "exif_ops"),
+    ("faster_rcnn", "multi_view", "data", "evaluation", "plots"),
     ("model_config", "visualize", "datasets", "load_image", "serving_ops"),
     ("detections",),
     ("predict",),
@@ -69,9 +69,11 @@ LATE = {
 # The modules that are about TensorFlow: nobody imports them at the module level but each other.
 ABOUT_TENSORFLOW = {
     "detection.data.pipeline",
-    "detection.exif_ops",
     "detection.serving",
     "detection.serving_ops",
+    "keras_resnet.classification.serving",
+    "keras_resnet.decode_ops",
+    "keras_resnet.exif_ops",
 }
 # What the parts of keras_resnet may know beside themselves; "" is all that is in none of them.
 PARTS = {

@@ -19,7 +19,7 @@ from detection.anchors import AnchorGenerator
 from detection.box_heads import ConvFCHead
 from detection.box_predictor import BoxPredictor
 from detection.export import export_saved_model
-from detection.export_check import compare
+from detection.export_check import compare, pair
 from detection.faster_rcnn import FasterRCNN
 from detection.fpn import FeaturePyramid
 from detection.poolers import RoIPooler
@@ -253,7 +253,9 @@ def test_norms_are_folded(exported):
 
 
 def test_versions(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_write", lambda model, folder: (folder / "x").write_text("new"))
+    monkeypatch.setattr(
+        export, "_write", lambda model, folder, constant: (folder / "x").write_text("new")
+    )
     monkeypatch.setattr(export, "check_export", lambda *args: {})
     path = tmp_path / "served" / "name"
     assert export_saved_model(model, path) == path / "1"
@@ -278,7 +280,7 @@ def test_an_export_that_answers_otherwise_is_not_published(model, exported, tmp_
     monkeypatch.setattr(
         export,
         "_write",
-        lambda model, folder: shutil.copytree(exported, folder, dirs_exist_ok=True),
+        lambda model, folder, constant: shutil.copytree(exported, folder, dirs_exist_ok=True),
     )
     kernel = model.roi_heads.regressor.kernel
     right = np.array(kernel)
@@ -318,7 +320,7 @@ def test_script_says_where_the_export_is(model, exported, tmp_path, monkeypatch,
     monkeypatch.setattr(
         export,
         "_write",
-        lambda model, folder: shutil.copytree(exported, folder, dirs_exist_ok=True),
+        lambda model, folder, constant: shutil.copytree(exported, folder, dirs_exist_ok=True),
     )
     sample, output = tmp_path / "a.png", tmp_path / "served"
     picture(64, 80).save(sample)
@@ -375,6 +377,88 @@ def test_compare():
     assert difference([box, other, box], [0.9, 0.8, 0.6], [0, 1, 2])[1] == pytest.approx(0.1)
     # Of as many as are kept, the last may change places with one left out.
     assert difference([box, box], [0.9, 0.8], [0, 2], max_detections=2) == (0.0, 0.0)
+
+
+def test_pair():
+    box, other = [10, 10, 20, 20], [50, 50, 60, 60]
+    expected = found([box, other], [0.9, 0.8], [0, 1])
+
+    def paired(boxes, scores, classes, max_detections=10):
+        return pair(expected, row(found(boxes, scores, classes)), 0.5, max_detections, 0.1)
+
+    same = {"boxes": [0.0, 0.0], "scores": [0.0, 0.0], "ious": [1.0, 1.0], "unmatched": 0}
+    assert paired([box, other], [0.9, 0.8], [0, 1]) == same
+    # Another order, and one that comes just above the threshold.
+    moved = paired([other, [10, 10, 20, 15], box], [0.85, 0.7, 0.55], [1, 0, 0])
+    assert moved["boxes"] == [0.0, 0.0]
+    assert moved["scores"] == pytest.approx([0.35, 0.05])
+    assert moved["unmatched"] == 1  # the half box, whose score is well above the threshold
+    # 10 x 10 and 10 x 8 pixels of the same corner.
+    cut = paired([[10, 10, 20, 18], other], [0.9, 0.8], [0, 1])
+    assert cut["ious"] == pytest.approx([0.8, 1.0]) and cut["boxes"] == [2.0, 0.0]
+    # Overlap below a half and another class are no counterparts.
+    assert paired([[10, 10, 20, 14.9], other], [0.9, 0.8], [0, 2])["unmatched"] == 4
+    assert paired([], [], [])["unmatched"] == 2
+    # Full: what is lost may have been the last.
+    full = paired([box, [0, 0, 9, 9]], [0.9, 0.85], [0, 2], max_detections=2)
+    assert full["unmatched"] == 0
+
+
+def test_bfloat16_of_a_trained_detector(tiny_run, tmp_path):
+    import tensorflow as tf
+
+    model = saving.load(tiny_run.folder)
+    samples = sorted((tiny_run.val / "images").glob("*"))
+    expected = model.detect(samples)
+    assert sum(len(found) for found in expected) > 5
+    folder = export_saved_model(model, tmp_path / "served", samples=samples, dtype="bfloat16")
+    metadata = json.loads((folder / "assets" / "detector.json").read_text())
+    check = metadata["self_check"]
+    assert metadata["dtype"] == "bfloat16" and check["tolerance"] == 0.2
+    assert check["pairs"] > 5 and check["min_iou"] >= 0.8
+    assert 0 < check["max_score_difference"] <= 0.2
+    assert check["mean_box_difference"] <= check["max_box_difference"] < 10
+    # What is written is what is served.
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    outputs = serve(image_bytes=tf.constant([sample.read_bytes() for sample in samples]))
+    assert outputs["boxes"].dtype == tf.float32 and outputs["scores"].dtype == tf.float32
+    best = [found.scores[0] for found in expected if len(found)]
+    rows = [i for i, found in enumerate(expected) if len(found)]
+    served = outputs["scores"].numpy()[rows, 0]
+    assert np.abs(served - best).max() <= check["max_score_difference"] + 1e-2
+    # Backbone, pyramid and heads hold their weights in 16 bits.
+    sizes = [
+        sum(f.stat().st_size for f in part.rglob("variables.data*"))
+        for part in (folder, export_saved_model(model, tmp_path / "served", samples=samples[:1]))
+    ]
+    assert sizes[0] < 0.6 * sizes[1]
+    with pytest.raises(ValueError, match="greater `tolerance`"):
+        export_saved_model(
+            model, tmp_path / "served", samples=samples, dtype="bfloat16", tolerance=1e-6
+        )
+
+
+def test_options_that_contradict(model, tmp_path):
+    with pytest.raises(ValueError, match="dtype='float16'"):
+        export_saved_model(model, tmp_path, dtype="float16")
+    with pytest.raises(ValueError, match="`tolerance` is for bfloat16"):
+        export_saved_model(model, tmp_path, tolerance=0.1)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        export_saved_model(model, tmp_path, dtype="bfloat16", tolerance=1.5)
+
+
+def test_weights_as_constants(model, exported, tmp_path):
+    import tensorflow as tf
+
+    folder = export_saved_model(model, tmp_path / "served", constant=True)
+    assert (folder / "saved_model.pb").stat().st_size > 4 * 0.5 * model.count_params()
+    image = np.asarray(picture(64, 80))[None]
+    ours, theirs = (
+        tf.saved_model.load(str(path)).signatures["serve_images"](images=tf.constant(image))
+        for path in (folder, exported)
+    )
+    np.testing.assert_allclose(ours["boxes"], theirs["boxes"], atol=1e-3)
+    np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=1e-5)
 
 
 def test_other_backends_are_refused(model, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from detection.data.transforms import prepare_image
 
 tf = pytest.importorskip("tensorflow")
 
-from detection.serving_ops import decode_image, prepare_images  # noqa: E402
+from detection.serving_ops import prepare_images  # noqa: E402
+from keras_resnet.decode_ops import decode_image  # noqa: E402
 
 
 @pytest.fixture(scope="module")
