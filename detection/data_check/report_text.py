@@ -236,7 +236,7 @@ def _bars(rows, style):
     most = max(row["count"] for row in rows)
     label = max(width_of(row["range"]) for row in rows)
     number = max(len(f"{row['count']:,}") for row in rows)
-    width = style.width - label - number - 14
+    width = style.width - label - number - 15
     lines = []
     for row in rows:
         share = percent(row["count"] / total) if total else ""
