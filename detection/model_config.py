@@ -281,7 +281,7 @@ class ModelConfig(StrictModel):
     def _fill_in(cls, values):
         """Fills in what the architecture starts from where nothing is said."""
         architecture = values.get("architecture") if isinstance(values, dict) else None
-        if architecture not in _DEFAULTS:
+        if not isinstance(architecture, str) or architecture not in _DEFAULTS:
             return values
         filled = {**values}
         for section in ("backbone", "rpn", "roi_heads"):
