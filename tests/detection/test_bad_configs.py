@@ -44,6 +44,7 @@ CASES = [
     ("unknown key", r"run\.nmae: unknown key; did you mean run\.name", BASE + "run: {nmae: a}"),
     ("text for a number", r"train\.steps: .*Received: 'many'", BASE + "train: {steps: many}"),
     ("list for a section", r"run: .*Received: \[1\]", BASE + "run: [1]"),
+    ("list for a name", r"model\.architecture", BASE + "model: {architecture: [1]}"),
     ("section for a number", r"train\.steps: .*Received: \{", BASE + "train: {steps: {a: 1}}"),
     ("negative number", r"data\.max_bad_images", BASE + "data: {max_bad_images: -1}"),
     ("infinity", r"train\.learning_rate", BASE + "train: {learning_rate: .inf}"),

@@ -30,6 +30,8 @@ INSTRUMENTED = [
 def main():
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"Name one of the targets {', '.join(TARGETS)}.")
+    # Large and not what is tested; loaded before, it is not instrumented.
+    importlib.import_module("keras")
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         target = importlib.import_module(f"tests.fuzz.{sys.argv[1]}")
     with tempfile.TemporaryDirectory() as corpus:

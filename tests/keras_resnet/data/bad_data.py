@@ -135,7 +135,7 @@ CIFAR = [
     Case(
         "array of `'a' * 10^15` rows",
         "does not hold",
-        lambda: with_array((1, ("a", 10**15), UINT8, False, b"")),
+        lambda: with_array((1, ("a", 10**15), UINT8, False, b"x")),
     ),
     Case(
         "label of 400 digits",
