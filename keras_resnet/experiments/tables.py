@@ -195,8 +195,8 @@ def _notes(summaries):
         length = deep[0].first("warmup_steps")
         lines += [
             "",
-            f"Warm-up at a tenth of the rate: {length:,} steps, for {names} (400 of 64,000 in the "
-            "paper).",
+            f"Warm-up: {length:,} steps, for {names} (the paper: 400 of 64,000 at a tenth of the "
+            "rate, for 110 layers).",
         ]
     found = degradation(summaries)
     if found:

@@ -90,7 +90,7 @@ def test_runs_that_diverge_are_told():
 def test_notes_say_what_is_scaled_down_and_the_warmup():
     full = main_table(summarize(five()))
     assert "Scaled down" not in full
-    assert "Warm-up at a tenth of the rate: 400 steps, for ResNet-110 A" in full
+    assert "Warm-up: 400 steps, for ResNet-110 A" in full
     short = main_table(summarize([record(Run("plain", 20, None, 0), steps=3000)]))
     assert "Scaled down: 3,000 steps of 128 images on 50,000 training" in short
     assert "Warm-up" not in short
