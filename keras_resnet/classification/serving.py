@@ -48,7 +48,10 @@ def classify_bytes(call, image_bytes, resize, crop, interpolation):
 
     specs = tf.TensorSpec([crop, crop, 3], tf.float32), tf.TensorSpec([], tf.bool)
     images, valid = tf.map_fn(one, image_bytes, fn_output_signature=specs)
-    outputs = classify_images(call, images)
+    # Convolutions that TensorFlow fused fail on an empty batch: it gets an image of zeros.
+    count = tf.shape(images)[0]
+    images = tf.concat([images, tf.zeros([tf.cast(count == 0, tf.int32), crop, crop, 3])], 0)
+    outputs = {k: v[:count] for k, v in classify_images(call, images).items()}
     probabilities = outputs["probabilities"]
     valid = valid & tf.reduce_all(tf.math.is_finite(probabilities), axis=-1)
     return {
@@ -60,6 +63,9 @@ def classify_bytes(call, image_bytes, resize, crop, interpolation):
 
 def prepare_crop(image, resize, crop, interpolation="bilinear"):
     """The middle of a resized image, as `keras_resnet.data.evaluation.centre_crop` takes it.
+
+    A few pixels are rounded to the other side; with `"nearest"`, where two pixels are equally
+    near, the other one may be taken.
 
     Args:
         image: uint8 tensor [H, W, 3].
