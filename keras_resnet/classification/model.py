@@ -20,6 +20,8 @@ from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 
 FORMAT = "keras_resnet.classifier"
 VERSION = 1
+# name: what differs from the defaults of `ResNet`
+_NETWORKS = {"ResNet": {}, **IMAGENET_NETWORKS, **CIFAR_NETWORKS}
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -105,9 +107,10 @@ def build_classifier(
     Raises:
         ValueError: an unknown network or arguments that it refuses.
     """
-    factory = getattr(keras_resnet, network, None) if "Net" in network else None
-    if network not in keras_resnet.__all__ or not callable(factory):
+    # Not whatever is called so: the name may come from a stranger's file.
+    if network not in _NETWORKS:
         raise ValueError(f"keras_resnet has no network of this name. Received: {network!r}")
+    factory = getattr(keras_resnet, network)
     size = tuple(image_size) if image_size else (None, None)
     images = keras.Input((*size, 3), dtype="float32", name="images")
     normalize = Normalize(mean_shape, name="normalize")
@@ -220,6 +223,6 @@ def _built(about, folder):
 
 
 def _stage_blocks(about):
-    named = {**IMAGENET_NETWORKS, **CIFAR_NETWORKS}.get(about["network"], {})
+    named = _NETWORKS.get(about["network"], {})
     blocks = about["options"].get("stage_blocks", named.get("stage_blocks", ()))
     return [n for n in blocks if isinstance(n, int)] if isinstance(blocks, (list, tuple)) else []

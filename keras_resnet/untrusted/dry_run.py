@@ -26,7 +26,7 @@ def dry_run(function):
     >>> def build():
     ...     layer = keras.layers.Dense(10**6)
     ...     layer.build((None, 10**6))
-    ...     return layer.kernel.shape
+    ...     return tuple(layer.kernel.shape)
     >>> dry_run(build)
     (1000000, 1000000)
     """

@@ -7,7 +7,7 @@ import pytest
 import detection
 from tests.detection.small_model import rectangles, small_model
 
-STEPS = 140
+STEPS = 220
 
 
 @pytest.fixture(scope="module")

@@ -119,5 +119,5 @@ def test_help_tells_the_exit_codes(capsys, script):
     assert call(script, "--help") == 0
     out = capsys.readouterr().out
     codes = re.findall(r"^  (\d+) ", out, re.M)
-    assert codes == ["0", "1", "2", "130", "143"]
+    assert codes == ["0", "1", "2", "3", "130", "143"]
     assert "run.resume=true" in out
