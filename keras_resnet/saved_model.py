@@ -1,5 +1,6 @@
 """The folders of TensorFlow Serving: versions that are complete and right, or not there."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -76,10 +77,31 @@ def publish(path, version, make, metadata_file):
         assets = aside / "assets"
         assets.mkdir(exist_ok=True)
         (assets / metadata_file).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        _sync(aside)
         os.rename(aside, target)
+        _sync_folder(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
+
+
+def _sync(folder):
+    """Has the disk keep all files of a folder, so that what is renamed is whole after a crash."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(parent, name), "rb") as stream:
+                os.fsync(stream.fileno())
+        _sync_folder(parent)
+
+
+def _sync_folder(folder):
+    # Windows cannot open folders.
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write(folder, signatures, variables=()):

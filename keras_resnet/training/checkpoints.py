@@ -7,7 +7,7 @@ import pathlib
 import keras
 
 from keras_resnet.training import strict_json
-from keras_resnet.training.divergence import broken_losses
+from keras_resnet.training.divergence import broken_losses, refuse_broken_weights
 from keras_resnet.training.processes import is_main
 from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
@@ -74,6 +74,8 @@ class Checkpoints(keras.callbacks.Callback):
         logs = logs or {}
         if broken_losses({k: v for k, v in logs.items() if not k.startswith("val_")}):
             return
+        if self.model is not None:
+            refuse_broken_weights(self.model, epoch + 1, -1)  # all steps of this epoch are done
         value = logs.get(self.monitor)
         best = value is not None and self._improves(float(value))
         with self.ema.applied() if self.ema is not None else contextlib.nullcontext():

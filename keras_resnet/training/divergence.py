@@ -41,6 +41,34 @@ def broken_losses(logs):
     return {k: v for k, v in losses.items() if not math.isfinite(v)}
 
 
+def refuse_broken_weights(model, epoch, step):
+    """Keeps weights that are not finite from being saved over those that are.
+
+    A loss is computed before its step's update, so an update that breaks the weights shows in the
+    next step's loss only, and never in the last one's of an epoch.
+
+    Args:
+        model: model in training.
+        epoch, step: ints from 0, the last step that was done; -1 for the last of `epoch - 1`.
+
+    Raises:
+        TrainingDiverged: naming a weight.
+    """
+    weights = not_finite(variable_keys(model))
+    if weights:
+        place = (
+            f"step {step + 1} of epoch {epoch + 1}" if step >= 0 else f"the end of epoch {epoch}"
+        )
+        raise TrainingDiverged(
+            f"Training diverged by {place}: {len(weights)} weights are not finite, as "
+            f"{weights[0]}. They were not saved, and the checkpoints before are "
+            "untouched. Try a lower learning rate, a longer warm-up or gradient clipping.",
+            epoch,
+            step,
+            {},
+        )
+
+
 class NaNStop(keras.callbacks.Callback):
     """Raises `TrainingDiverged` out of `fit` at the step where a loss breaks.
 

@@ -7,6 +7,7 @@ the gradients, and so the weights, are those of the whole batch. Process 0 alone
 import contextlib
 import json
 import os
+import re
 
 import keras
 import numpy as np
@@ -236,8 +237,12 @@ def lost_processes():
 
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" in str(error):  # of this process' own memory
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        text = str(error)
+        if "RESOURCE_EXHAUSTED" in text:  # of this process' own memory
+            raise
+        # What breaks while a computation is sent off comes as a ValueError.
+        if isinstance(error, ValueError) and not re.search("gloo|connection", text, re.IGNORECASE):
             raise
         raise ProcessLost(
             f"Process {process_index()} of {process_count()} cannot reach the others; one of them "

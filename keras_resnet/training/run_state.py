@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 
+from keras_resnet.training.divergence import refuse_broken_weights
 from keras_resnet.training.drift import refuse_drift
 from keras_resnet.training.processes import gather, is_main
 from keras_resnet.training.run import new_run_folder
@@ -147,7 +148,11 @@ class RunState:
         Args:
             model: the model, as `Callback.model` gives it.
             metrics: list of variables, the accumulators of the running epoch, or None.
+
+        Raises:
+            TrainingDiverged: a weight is not finite; nothing was written.
         """
+        refuse_broken_weights(model, self.epoch, self.batch - 1)
         if not is_main():
             return
         extra = {

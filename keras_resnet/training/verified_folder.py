@@ -235,8 +235,11 @@ def _read_manifest(folder):
     path = folder / MANIFEST
     if not path.is_file():
         raise CorruptedError(f"{path} is missing: this is no artefact of this library.")
-    with path.open("rb") as stream:
-        data = stream.read(_MAX_MANIFEST_BYTES)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_MANIFEST_BYTES)
+    except OSError as error:
+        raise CorruptedError(f"{path} cannot be read: {error.strerror}.") from None
     try:
         manifest = strict_json.loads(data, str(path))
         if manifest["format"] != FORMAT or manifest["version"] != 1:

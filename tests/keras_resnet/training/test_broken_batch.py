@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from keras_resnet.classification.config import ClassifierConfig
 from keras_resnet.classification.train import train_classifier
@@ -169,6 +170,23 @@ class BreakWeights(keras.callbacks.Callback):
         if self.left == 0:
             kernel = self.model.trainable_variables[-2]
             kernel.assign(np.full(kernel.shape, np.inf))
+
+
+def finite(folder):
+    files = sorted(folder.rglob("*.safetensors"))
+    assert files
+    return all(np.isfinite(a).all() for file in files for a in load_file(file).values())
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_broken_weights_are_never_saved(tmp_path, step):
+    """An epoch has three steps; the loss of each is computed before its update breaks a weight."""
+    config, _ = classifier_config(tmp_path, state_every=1)
+    with pytest.raises(TrainingDiverged, match=r"Training diverged by .* not finite"):
+        train_classifier(config, lambda line: None, [BreakWeights(step)])
+    folder = tmp_path / "runs" / "a" / "weights"
+    assert holds_state(folder) and finite(folder)
+    assert (folder / "last").exists() == (step == 4)
 
 
 def test_a_classifier_keeps_pixels_names_and_the_last_good_checkpoint(tmp_path, capsys):
