@@ -88,14 +88,14 @@ def load_voc(
     """
     root = os.fspath(root)
     names = _read_split(root, split)
-    if classes is None:
-        classes = _find_classes(root)
-    class_of = {class_name: index for index, class_name in enumerate(classes)}
     problems, records = Problems(), []
     images, annotations = (
         NamedFiles(os.path.join(root, folder), follow_links)
         for folder in ("JPEGImages", "Annotations")
     )
+    if classes is None:
+        classes = _find_classes(root, annotations)
+    class_of = {class_name: index for index, class_name in enumerate(classes)}
     for image_name in names:
         path, kind = _find_image(images, image_name)
         if kind is not None:
@@ -150,9 +150,12 @@ def _read_split(root, split):
     return names
 
 
-def _find_classes(root):
+def _find_classes(root, annotations):
     found = set()
-    for path in glob.glob(os.path.join(glob.escape(root), "Annotations", "*.xml")):
+    for listed in glob.glob(os.path.join(glob.escape(root), "Annotations", "*.xml")):
+        path, kind = annotations.find(os.path.basename(listed))
+        if kind is not None:
+            continue  # A split that names it reports it.
         tree = _read_xml(path, "", Problems())
         if tree is not None:
             found |= {_class_name(entry) for entry in tree.iter("object")}

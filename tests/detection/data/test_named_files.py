@@ -102,3 +102,12 @@ def test_voc_names_outside_are_refused_or_counted(folder):
     assert load_voc(root, "train", max_bad_images=1).problems.counts() == {"outside_folder": 1}
     followed = load_voc(root, "train", follow_links=True)
     assert [record.image_id for record in followed.records] == ["x", "y"]
+
+
+def test_classes_of_voc_come_from_its_own_files(tmp_path):
+    root = write_voc(tmp_path / "voc", {"x": voc_object("hen", (2, 2, 9, 9))})
+    elsewhere = tmp_path / "elsewhere.xml"
+    elsewhere.write_text(f"<annotation>{voc_object('secret', (2, 2, 9, 9))}</annotation>")
+    (root / "Annotations" / "z.xml").symlink_to(elsewhere)
+    assert load_voc(root, "train").class_names == ("hen",)
+    assert load_voc(root, "train", follow_links=True).class_names == ("hen", "secret")
