@@ -1,10 +1,8 @@
 """Opens the data sets that a configuration names, and says what is wrong with them."""
 
-import contextlib
-import re
-
 from detection.data import DataError, join_datasets, load_dataset
 from detection.data.checks import check_image_count, find_bad_images
+from keras_resnet.data import errors
 
 
 def open_dataset(config, split):
@@ -54,35 +52,12 @@ def _open(config, split, part, key):
     return dataset
 
 
-@contextlib.contextmanager
 def plain_data_errors():
-    """Lets an image that breaks inside a pipeline be named by the reader's own error.
-
-    TensorFlow wraps the `DataError` of a pipeline into an error of its own, with the
-    stack trace in its text.
-
-    Raises:
-        DataError: naming the image.
-
-    Example:
-
-    ```python
-    with plain_data_errors():
-        model.fit(batches)
-    ```
-    """
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        found = re.search(r"DataError: (.*)", str(error))
-        if found is None:
-            raise
-        raise DataError(
-            f"{found[1]} Set data.verify=decode to look for such images before training, and "
-            "data.max_bad_images to leave them out."
-        ) from None
+    """`keras_resnet.data.errors.plain_data_errors`, with what to do about a detector's data."""
+    return errors.plain_data_errors(
+        "Set data.verify=decode to look for such images before training, and "
+        "data.max_bad_images to leave them out."
+    )
 
 
 def _coco(config, split, part, key):

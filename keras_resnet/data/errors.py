@@ -9,11 +9,14 @@ class DataError(ValueError):
 
 
 @contextlib.contextmanager
-def plain_data_errors():
+def plain_data_errors(advice=None):
     """Lets an image that breaks inside a pipeline be named by the reader's own error.
 
     TensorFlow wraps the `DataError` of a pipeline into an error of its own, with the
     stack trace in its text.
+
+    Args:
+        advice: str that is added to the message, or None.
 
     Raises:
         DataError: naming the image.
@@ -32,4 +35,4 @@ def plain_data_errors():
         found = re.search(r"DataError: (.*)", str(error))
         if found is None:
             raise
-        raise DataError(found[1]) from None
+        raise DataError(f"{found[1]} {advice}" if advice else found[1]) from None

@@ -439,7 +439,7 @@ def keras_lambda(s):
 
 @hostile("keras")
 def keras_program_of_tensorflow(s):
-    return s.zip("k_tfsm.keras", config=layers_with(layer("TFSMLayer", filepath="/tmp/evil")))
+    return s.zip("k_tfsm.keras", config=layers_with(layer("TFSMLayer", filepath="/elsewhere/evil")))
 
 
 @hostile("keras")
@@ -623,7 +623,7 @@ def hdf5_external_storage(s):
 def hdf5_virtual(s):
     def change(group, file):
         layout = h5py.VirtualLayout((7, 7, 3, 8), "float32")
-        layout[:] = h5py.VirtualSource("/tmp/other.h5", "data", shape=(7, 7, 3, 8))
+        layout[:] = h5py.VirtualSource("/elsewhere/other.h5", "data", shape=(7, 7, 3, 8))
         group.create_virtual_dataset("0", layout)
 
     return s.hdf5("virtual.weights.h5", change)

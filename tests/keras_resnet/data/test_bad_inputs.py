@@ -48,7 +48,7 @@ def test_cifar_archives(tmp_path, case):
     assert os.listdir(tmp_path) == ["cifar.tar.gz"]
 
 
-@pytest.mark.parametrize("name", ["../test_batch.bin", "/tmp/../test_batch.bin", "a/../../x"])
+@pytest.mark.parametrize("name", ["../test_batch.bin", "/elsewhere/../test_batch.bin", "a/../../x"])
 def test_members_outside_are_only_read(tmp_path, name):
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "cifar.tar.gz"
