@@ -1,5 +1,7 @@
-"""Trains plain, residual and highway nets on CIFAR-10 and writes table 6 and figures 6 and 7 of
-He et al. 2015 from them. Run it again to continue, or with more depths or seeds to extend it.
+"""Trains nets on CIFAR-10 and writes table 6 and figures 6 and 7 of He et al. 2015.
+
+The nets are plain, residual and highway. Run it again to continue, or with more depths or seeds
+to extend it.
 
 Example: python scripts/reproduce_cifar10.py --data cifar-10-python.tar.gz --depths 20 56 --seeds 0
 """

@@ -1,0 +1,1 @@
+"""The scripts, as the wheel installs them: the subcommands of `keras-resnet`."""
