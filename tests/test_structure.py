@@ -53,7 +53,17 @@ LAYERS = (
     ("predict",),
     ("config", "weights"),
     ("backbones",),
-    ("build", "callbacks", "pictures", "report", "export_check", "serving", "data_check"),
+    (
+        "build",
+        "callbacks",
+        "model_size",
+        "pictures",
+        "report",
+        "export_check",
+        "serving",
+        "served",
+        "data_check",
+    ),
     ("saving", "evaluate", "export"),
     ("pretrained",),
     ("train",),
@@ -173,8 +183,9 @@ def test_modules_import_from_lower_layers(module):
 def test_data_and_evaluation_know_only_themselves(package):
     for module in FILES:
         if f"{module}.".startswith(f"detection.{package}."):
-            # Decoding images is shared with classification.
+            # Decoding images is shared with classification, and YAML with configurations.
             known = (f"detection.{package}", f"keras_resnet.{package}.")
+            known += ("keras_resnet.training.config_yaml", "keras_resnet.training.config_error")
             assert all(name.startswith(known) for name in own(module)), module
 
 
