@@ -5,13 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detection.data.images import ImageCache
-from detection.data.transforms import (
-    crop_boxes,
-    resize_bilinear,
-    resized_size,
-    to_dtype,
-    transform_boxes,
-)
+from detection.data.transforms import crop_boxes, resize_rounded, resized_size, transform_boxes
 
 _CACHE_LIMIT = 2 * 1024**3  # Bytes that `cache="auto"` may use.
 
@@ -41,7 +35,7 @@ def make_cache(dataset, config, training):
         keep = 3 * sum(height * width for height, width in sizes) <= _CACHE_LIMIT
 
     def transform(index, image):
-        return to_dtype(resize_bilinear(image, *sizes[index]), "uint8")
+        return resize_rounded(image, *sizes[index])
 
     return ImageCache(dataset, keep=keep, transform=transform if keep and resize else None)
 

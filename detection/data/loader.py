@@ -1,22 +1,13 @@
 """The input pipeline without TensorFlow: Keras' PyDataset, Pillow and NumPy."""
 
 import concurrent.futures
-import os
 import threading
 import weakref
 
 import keras
-import numpy as np
 
-from detection.data.examples import View, empty_targets, make_cache, make_targets
 from detection.data.plan import BatchPlan
-from detection.data.transforms import (
-    flip_image,
-    jitter_colour,
-    pad_image,
-    resize_bilinear,
-    to_dtype,
-)
+from detection.data.rows import RowMaker
 from keras_resnet.data.share import rows_of_share
 
 
@@ -69,15 +60,13 @@ class PyDatasetLoader(keras.utils.PyDataset):
         self.plan = BatchPlan(dataset, config, training)
         self.plan.check_start(start_epoch, start_batch)
         self.steps_per_epoch = self.plan.steps_per_epoch
-        self._dataset = dataset
-        self._rows = rows_of_share(config.batch_size, share)
-        self._cache = make_cache(dataset, config, training)
+        self._maker = RowMaker(dataset, self.plan)
+        self._share = rows_of_share(config.batch_size, share)
         self._endless = training if endless is None else endless
         self._epoch = start_epoch
         self._start_batch = start_batch
-        workers = config.workers or max(2, os.cpu_count() or 1)
-        self._pool = concurrent.futures.ThreadPoolExecutor(workers)
-        self._ahead = workers + 1
+        self._pool = concurrent.futures.ThreadPoolExecutor(self._maker.batches)
+        self._ahead = self._maker.batches + 1
         self._pending = {}
         self._lock = threading.Lock()
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
@@ -110,37 +99,9 @@ class PyDatasetLoader(keras.utils.PyDataset):
             for position in wanted:
                 if position not in self._pending:
                     epochs, batch = divmod(self._start_batch + position, self.steps_per_epoch)
-                    job = self._pool.submit(self._read, self._epoch + epochs, batch)
+                    job = self._pool.submit(
+                        self._maker.batch, self._epoch + epochs, batch, self._share
+                    )
                     self._pending[position] = job
             job = self._pending.pop(index)
         return job.result()
-
-    def _read(self, epoch, batch):
-        rows_of_epoch, size = self.plan.epoch(epoch), self.plan.config.batch_size
-        rows = range(batch * size, (batch + 1) * size)[self._rows]
-        x, y = zip(*(self._row(rows_of_epoch, row) for row in rows))
-        return _stack(x), _stack(y)
-
-    def _row(self, epoch, row):
-        index, size = int(epoch.index[row]), tuple(epoch.size[row].tolist())
-        config, max_boxes = self.plan.config, self.plan.max_boxes
-        dtype = config.dtype(self.plan.training)
-        if index < 0:
-            image, targets = np.zeros((*size, 3), dtype), empty_targets(max_boxes)
-        else:
-            y, x = epoch.offset[row].tolist()
-            resized = tuple(epoch.resized[row].tolist())
-            view = View(resized, (y, x), size, epoch.flips[row])
-            image = resize_bilinear(self._cache.read(index), *resized)
-            image = to_dtype(image[y : y + size[0], x : x + size[1]], dtype)
-            image = flip_image(image, view.flips)
-            if config.has_colour_jitter(self.plan.training):
-                image = to_dtype(jitter_colour(image.astype("float32"), epoch.colour[row]), dtype)
-            record = self._dataset.records[index]
-            targets = make_targets(record, index, view, max_boxes, self.plan.min_box)
-        image = pad_image(image, *epoch.bucket[row])
-        return {"images": image, "image_sizes": np.array(size, "int32")}, targets
-
-
-def _stack(rows):
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -1,4 +1,4 @@
-"""What is done to an image and its boxes, in NumPy.
+"""What is done to an image and its boxes.
 
 Nothing here is random: the factors are drawn beforehand (see `plan.py`).
 """
@@ -73,6 +73,26 @@ def resize_bilinear(image, height, width):
         upper, lower = (mixed.take(y[strip] - first_row, axis=0) for y in (top, bottom))
         resized[strip] = _mix(upper, lower, down[strip, None])
     return resized.reshape(height, width, -1)
+
+
+def resize_rounded(image, height, width, out=None):
+    """Bilinear resizing to uint8, a third of the time of `resize_bilinear` and rounding.
+
+    It computes in integers: the result is the same on every machine, and within one grey level
+    of the rounded result of `resize_bilinear`.
+
+    Args:
+        image: uint8 array `(H, W, 3)`.
+        height: Integer, new height.
+        width: Integer, new width.
+        out: Optional uint8 array `(height, width, 3)` to write to; may be a part of a larger one.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+    """
+    import cv2
+
+    return cv2.resize(image, (width, height), dst=out, interpolation=cv2.INTER_LINEAR_EXACT)
 
 
 def _mix(first, second, weight):
@@ -152,11 +172,21 @@ def crop_boxes(boxes, offset, size, min_side):
     return moved[kept], kept
 
 
-def flip_image(image, flips):
-    """Mirrors an image `(H, W, C)`: `flips` are the booleans `(horizontal, vertical)`."""
-    if flips[0]:
-        image = image[:, ::-1]
-    return image[::-1] if flips[1] else image
+def flip_into(image, flips, out):
+    """Mirrors an image into an array of its shape and dtype.
+
+    Args:
+        image: Array `(H, W, C)`, uint8 or float32.
+        flips: Tuple of booleans `(horizontal, vertical)`.
+        out: Array `(H, W, C)`, another one; may be a part of a larger one.
+    """
+    if not any(flips):
+        out[...] = image
+        return
+    import cv2
+
+    # NumPy takes ten times as long to reverse pixels of three bytes.
+    cv2.flip(image, 1 if not flips[1] else 0 if not flips[0] else -1, dst=out)
 
 
 def jitter_colour(image, factors):
@@ -177,13 +207,6 @@ def jitter_colour(image, factors):
     image = (image - mean) * contrast + mean
     grey = (image @ _GREY)[..., None]
     return np.clip((image - grey) * saturation + grey, 0, 255)
-
-
-def pad_image(image, height, width):
-    """Pads an image with zeros at the bottom and the right."""
-    padded = np.zeros((height, width, image.shape[2]), image.dtype)
-    padded[: image.shape[0], : image.shape[1]] = image
-    return padded
 
 
 def to_dtype(image, dtype):

@@ -9,11 +9,11 @@ from PIL import Image, ImageEnhance
 
 from detection.data.transforms import (
     crop_boxes,
-    flip_image,
+    flip_into,
     jitter_colour,
-    pad_image,
     prepare_image,
     resize_bilinear,
+    resize_rounded,
     resized_size,
     to_dtype,
     transform_boxes,
@@ -64,6 +64,35 @@ def test_resize_equals_tensorflow(sizes, channels):
     np.testing.assert_allclose(resized, expected, atol=1e-3)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(*[st.integers(1, 90)] * 4))
+def test_resize_to_bytes_rounds_what_tensorflow_gives(sizes):
+    height, width, new_height, new_width = sizes
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), "uint8")
+    image.flags.writeable = False
+    expected = tf.image.resize(image, (new_height, new_width)).numpy()
+    resized = resize_rounded(image, new_height, new_width)
+    assert resized.dtype == np.uint8
+    assert np.abs(resized - np.rint(expected)).max() <= 1
+    # The same into a part of a larger array, and nothing beside it.
+    canvas = np.full((new_height + 2, new_width + 3, 3), 7, "uint8")
+    resize_rounded(image, new_height, new_width, canvas[:new_height, :new_width])
+    np.testing.assert_array_equal(canvas[:new_height, :new_width], resized)
+    canvas[:new_height, :new_width] = 7
+    assert (canvas == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True), (True, True)])
+def test_mirrored_into_a_part_of_a_larger_array(dtype, flips):
+    image = np.arange(4 * 5 * 3).reshape(4, 5, 3).astype(dtype)[:, 1:]
+    canvas = np.full((6, 7, 3), 200, dtype)
+    flip_into(image, flips, canvas[:4, :4])
+    expected = image[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
+    np.testing.assert_array_equal(canvas[:4, :4], expected)
+    assert (canvas[4:] == 200).all() and (canvas[:, 4:] == 200).all()
+
+
 @pytest.mark.parametrize("size", [(333, 500), (427, 640), (1200, 1599)])
 def test_resize_of_usual_sizes_equals_tensorflow(size):
     image = np.random.default_rng(1).integers(0, 256, (*size, 3), "uint8")
@@ -87,7 +116,8 @@ def test_a_rectangle_is_found_where_its_box_says(flips, size):
     image = np.zeros((60, 100, 3), "uint8")
     image[12:30, 20:70] = 255
     box = np.array([[20, 12, 70, 30]], "float32")
-    moved = flip_image(resize_bilinear(image, *size), flips)
+    moved = np.empty((*size, 3), "float32")
+    flip_into(resize_bilinear(image, *size), flips, moved)
     ((x1, y1, x2, y2),) = transform_boxes(box, (60, 100), size, flips)
     # The half-covered border of the rectangle is where its brightness crosses one half.
     profile_x, profile_y = moved[..., 0].max(axis=0) / 255, moved[..., 0].max(axis=1) / 255
@@ -132,10 +162,7 @@ def test_boxes_in_a_window_by_hand():
     assert kept.tolist() == [0, 1, 4]
 
 
-def test_padding_and_rounding():
+def test_rounding():
     image = np.full((2, 3, 3), 7.5, "float32")
     rounded = to_dtype(image, "uint8")
     assert rounded.dtype == np.uint8 and (rounded == 8).all()
-    padded = pad_image(rounded, 4, 5)
-    assert padded.shape == (4, 5, 3) and padded.sum() == 2 * 3 * 3 * 8
-    assert (padded[:2, :3] == 8).all()
