@@ -19,11 +19,13 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 class SplitConfig(StrictModel):
     """One split of a data set; which keys are needed depends on `data.format`."""
 
-    root: str | None = Field(None, description="voc, tfds: in place of data.root")
+    root: str | None = Field(None, description="voc, yolo, tfds: in place of data.root")
     name: str | None = Field(None, description="tfds: in place of data.name")
     images: str | None = Field(None, description="coco: folder of images")
     annotations: str | None = Field(None, description="coco: JSON file")
-    split: str | None = Field(None, description="voc: ImageSets name; tfds: split")
+    split: str | None = Field(
+        None, description="voc: ImageSets name; tfds: split; yolo: key of data.yaml (train, val)"
+    )
 
 
 def _one_or_several(value):
@@ -50,12 +52,14 @@ _DATA_KEYS = {
     "shapes": {"root", "shapes"},
     "coco": {"follow_links"},
     "voc": {"root", "classes", "keep_difficult", "follow_links"},
+    "yolo": {"root", "follow_links"},
     "tfds": {"root", "name", "download", "keep_difficult"},
 }
 _SPLIT_KEYS = {
     "shapes": set(),
     "coco": {"images", "annotations"},
     "voc": {"root", "split"},
+    "yolo": {"root", "split"},
     "tfds": {"root", "name", "split"},
 }
 
@@ -63,8 +67,10 @@ _SPLIT_KEYS = {
 class DataConfig(StrictModel):
     """Where the images and boxes are and how they are fed."""
 
-    format: Literal["shapes", "coco", "voc", "tfds"]
-    root: str | None = Field(None, description="shapes, voc: folder; tfds: data_dir")
+    format: Literal["shapes", "coco", "voc", "yolo", "tfds"]
+    root: str | None = Field(
+        None, description="shapes, voc: folder; yolo: data.yaml or its folder; tfds: data_dir"
+    )
     name: str | None = Field(None, description="tfds: builder, e.g. voc/2007")
     download: bool = Field(False, description="tfds: whether data may be downloaded")
     classes: tuple[str, ...] | None = Field(None, description="voc: class names in order")
@@ -75,7 +81,7 @@ class DataConfig(StrictModel):
     val: _Splits = SplitConfig()
     shapes: ShapesConfig = ShapesConfig()
     follow_links: bool = Field(
-        False, description="coco, voc: whether links in the image folder may lead out of it"
+        False, description="coco, voc, yolo: whether links in folders may lead out of them"
     )
     max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
     verify: Literal["decode", "headers", "off"] = Field(

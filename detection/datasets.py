@@ -80,6 +80,15 @@ def _voc(config, split, part, key):
     }
 
 
+def _yolo(config, split, part, key):
+    return {
+        "data_yaml": _needed(part.root or config.root, "data.root", config),
+        "split": part.split or split,
+        "max_bad_images": config.max_bad_images,
+        "follow_links": config.follow_links,
+    }
+
+
 def _tfds(config, split, part, key):
     return {
         "name": _needed(part.name or config.name, "data.name", config),
@@ -101,7 +110,7 @@ def _keep_difficult(config, split):
     return config.keep_difficult or split != "train"
 
 
-_OPTIONS = {"coco": _coco, "voc": _voc, "tfds": _tfds, "shapes": _shapes}
+_OPTIONS = {"coco": _coco, "voc": _voc, "yolo": _yolo, "tfds": _tfds, "shapes": _shapes}
 
 
 def _needed(value, key, config):

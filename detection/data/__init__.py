@@ -12,6 +12,7 @@ from detection.data.sources import load_dataset, make_batches, numpy_batches
 from detection.data.tfds import load_tfds
 from detection.data.transforms import prepare_image
 from detection.data.voc import load_voc
+from detection.data.yolo import load_yolo
 
 __all__ = [
     "BatchPlan",
@@ -27,6 +28,7 @@ __all__ = [
     "load_shapes",
     "load_tfds",
     "load_voc",
+    "load_yolo",
     "make_batches",
     "make_shapes",
     "numpy_batches",

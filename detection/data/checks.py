@@ -5,7 +5,8 @@ import math
 import os
 
 from detection.data.images import decode_image, image_size, read_bytes, reason
-from detection.data.problems import Problems
+from detection.data.missing_paths import first_names
+from detection.data.problems import DataError, Problems
 
 # Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
 # clipped like all others, but only what is visibly outside is worth a line in the summary.
@@ -69,22 +70,28 @@ def read_size(path, byte_range=None):
         return None
 
 
-def check_image_count(problems, max_bad_images, place):
+def check_image_count(problems, max_bad_images, place, folder=None):
     """Refuses a data set with more unusable images than allowed.
 
     Args:
         problems: The `Problems` found so far.
         max_bad_images: Integer, how many images may be left out.
         place: String, the data set in the message.
+        folder: Optional string, where the images should be. What is there is told if some are not.
 
     Raises:
         DataError: Listing the first ten and the count.
     """
-    problems.refuse(
-        f"{place} has unusable images (`max_bad_images` allows leaving some out)",
-        UNUSABLE,
-        allowed=max_bad_images,
-    )
+    try:
+        problems.refuse(
+            f"{place} has unusable images (`max_bad_images` allows leaving some out)",
+            UNUSABLE,
+            allowed=max_bad_images,
+        )
+    except DataError as error:
+        if folder is None or not problems.of_kind("missing_image"):
+            raise
+        raise DataError(f"{error}\n  In {folder}: {first_names(folder)}") from None
 
 
 def verify_images(dataset, decode=False):

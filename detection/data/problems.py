@@ -38,4 +38,7 @@ class Problems(of_images.Problems):
         "size_mismatch": "images of another size than their annotation says",
         "missing_annotation": "images without their annotation file",
         "malformed_annotation": "annotation files that cannot be read",
+        "no_label_file": "images without a label file, taken as images without objects",
+        "found_elsewhere": "images found under another name than the annotated one",
+        "not_run": "files that say how to download their data, which is never done",
     }

@@ -8,16 +8,24 @@ from detection.data.coco import load_coco
 from detection.data.shapes import load_shapes
 from detection.data.tfds import load_tfds
 from detection.data.voc import load_voc
+from detection.data.yolo import load_yolo
 
-_FORMATS = {"coco": load_coco, "voc": load_voc, "tfds": load_tfds, "shapes": load_shapes}
+_FORMATS = {
+    "coco": load_coco,
+    "voc": load_voc,
+    "yolo": load_yolo,
+    "tfds": load_tfds,
+    "shapes": load_shapes,
+}
 
 
 def load_dataset(format, **options):
     """Reads a data set of a named format.
 
     Args:
-        format: `"coco"`, `"voc"`, `"tfds"` or `"shapes"` (the sample set).
-        **options: Arguments of `load_coco`, `load_voc`, `load_tfds` or `load_shapes`.
+        format: `"coco"`, `"voc"`, `"yolo"`, `"tfds"` or `"shapes"` (the sample set).
+        **options: Arguments of `load_coco`, `load_voc`, `load_yolo`, `load_tfds` or
+            `load_shapes`.
 
     Returns:
         A `DetectionDataset`.

@@ -87,6 +87,22 @@ KINDS = {
     "malformed_crowd": Kind(
         "warning", "annotations whose 'iscrowd' is neither 0 nor 1, taken as 0", _FIX
     ),
+    "no_label_file": Kind(
+        "note",
+        "images without a label file, taken as images without objects",
+        "Right for pictures of the background. Look at the place of the label files if there are "
+        "objects on them.",
+    ),
+    "found_elsewhere": Kind(
+        "note",
+        "images found under another name than the annotated one",
+        "Look at one of them: it should be the image that was annotated.",
+    ),
+    "not_run": Kind(
+        "note",
+        "files that say how to download their data, which is never done",
+        "Nothing to do if the images are there.",
+    ),
     # Boxes that are used as they are.
     "duplicate_box": Kind(
         "warning",

@@ -1,0 +1,114 @@
+"""Finding images under the names that annotation tools give them on the machine they run on."""
+
+import os
+import re
+import urllib.parse
+from typing import NamedTuple
+
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # What Label Studio puts before an uploaded file's name.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+class FoundFile(NamedTuple):
+    """Where a named image is.
+
+    Args:
+        path: String.
+        kind: Kind of problem (see `Problems`) or `None`, as of `NamedFiles.find`.
+        tried: Tuple of the other names that were looked for.
+        elsewhere: Boolean, whether it was found under one of these.
+    """
+
+    path: str
+    kind: str | None
+    tried: tuple = ()
+    elsewhere: bool = False
+
+    def also(self):
+        """The other names that were looked for, as the end of a problem's detail."""
+        return f", also looked for as {', '.join(self.tried)}" if self.tried else ""
+
+
+def find_files(files, names, subfolders=()):
+    """Finds images by name, and those that are not there by what else the name may mean.
+
+    What a name may mean: with `/` for Windows' `\\`, the path of a URL, without leading folders
+    (`upload/4/a.jpg` is looked for as `4/a.jpg` and `a.jpg`), in one of `subfolders`, and without
+    the eight hexadecimal digits by which Label Studio tells uploads apart. A file is taken in this
+    way only if it is meant by no other name.
+
+    Args:
+        files: A `NamedFiles`.
+        names: Sequence of strings from annotations.
+        subfolders: Sequence of strings, folders inside that of `files`.
+
+    Returns:
+        A list of `FoundFile`, one for each name.
+    """
+    found = [FoundFile(*files.find(name)) for name in names]
+    missing = [index for index, file in enumerate(found) if file.kind is not None]
+    if not missing:
+        return found
+    meant = {}  # How many names mean a file.
+    for file in found:
+        if file.kind is None:
+            meant[os.path.realpath(file.path)] = 1
+    for index in missing:
+        first, others = found[index], other_names(names[index], subfolders)
+        hits = (path for path, kind in map(files.find, others) if kind is None)
+        path = next(hits, None)
+        found[index] = FoundFile(path or first.path, first.kind, tuple(others), path is not None)
+        if path is not None:
+            real = os.path.realpath(path)
+            meant[real] = meant.get(real, 0) + 1
+    for index in missing:
+        file = found[index]
+        if not file.elsewhere:
+            continue
+        if meant[os.path.realpath(file.path)] == 1:
+            found[index] = file._replace(kind=None)
+        else:
+            first = files.find(names[index])
+            found[index] = FoundFile(*first, file.tried)
+    return found
+
+
+def other_names(name, subfolders=()):
+    """What else the name of an image may mean, the most likely first.
+
+    Args:
+        name: String from an annotation.
+        subfolders: Sequence of strings.
+
+    Returns:
+        A list of strings without `name` itself.
+
+    Example:
+
+    ```python
+    other_names("..\\\\upload\\\\4\\\\cb0618f6-a.jpg")
+    # ["upload/4/cb0618f6-a.jpg", "4/cb0618f6-a.jpg", "cb0618f6-a.jpg", "a.jpg"]
+    ```
+    """
+    parts = [part for part in _plain(name).split("/") if part not in ("", ".", "..")]
+    parts = parts[-8:]  # Names are anybody's, and each part is one more look at the disk.
+    if not parts:
+        return []
+    suffixes = ["/".join(parts[start:]) for start in range(len(parts))]
+    candidates = suffixes + [f"{folder}/{name}" for folder in subfolders for name in suffixes]
+    stripped = _UPLOAD.sub("", parts[-1], count=1) if _UPLOAD.match(parts[-1]) else None
+    candidates += [stripped] if stripped else []
+    return [text for text in dict.fromkeys(candidates) if text != name]
+
+
+def _plain(name):
+    """A name with slashes only, of a URL its path."""
+    if _URL.match(name) or name.startswith("/data/local-files/?"):
+        try:
+            url = urllib.parse.urlsplit(name)
+            # Label Studio's local storage: /data/local-files/?d=folder/a.jpg
+            local = urllib.parse.parse_qs(url.query).get("d")
+        except ValueError:
+            return name.replace("\\", "/")
+        name = local[0] if local else urllib.parse.unquote(url.path)
+    return name.replace("\\", "/")
