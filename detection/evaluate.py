@@ -2,10 +2,11 @@
 
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
-from detection.evaluation import evaluate, write_metrics, write_results
+from detection.evaluation import evaluate, to_coco_results, write_metrics, write_results
 from detection.multi_view import augmentation_of
 from detection.predict import predict_dataset, predict_images
 from detection.report import write_report
+from detection.served import ServedDetector
 from keras_resnet.data.problems import write_problems
 
 
@@ -17,20 +18,21 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
     configuration's own sizes.
 
     Args:
-        model: a `FasterRCNN`.
+        model: a `FasterRCNN`, or a `detection.served.ServedDetector`.
         config: a `detection.config.Config`; its `data` is used.
         split: `"train"` or `"val"`.
         output: `pathlib.Path` of a folder for `metrics.json`, `predictions.json` and
             `report.html`, or None.
         say: callable that prints a line.
         augment: a `TestTimeAugmentation`, None for that of the model's configuration, False
-            for none.
+            for none. Not for a served detector.
 
     Returns:
         dict of figures, see `detection.evaluation.evaluate`.
 
     Raises:
-        ValueError: the data has other classes than the model.
+        ValueError: the data has other classes than the model, or `augment` is given for a served
+            detector.
 
     Example:
 
@@ -46,8 +48,13 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
             f"Received: data={list(dataset.class_names)}, model={model.class_names}"
         )
     say(dataset.summary())
-    augment = augmentation_of(model, augment)
-    if augment is None:
+    served = isinstance(model, ServedDetector)
+    if served and augment:
+        raise ValueError(f"A served detector looks at an image once. Received: augment={augment}")
+    augment = None if served else augmentation_of(model, augment)
+    if served:
+        results = _served_results(model, dataset)
+    elif augment is None:
         pipeline = _resized_as(model, config.data.pipeline)
         batches = make_batches(dataset, pipeline, training=False)
         results = predict_dataset(model, numpy_batches(batches), dataset)
@@ -64,6 +71,18 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         write_problems(output / "problems.json", {split: dataset})
         write_report(output, dataset, results, metrics)
     return metrics
+
+
+def _served_results(model, dataset):
+    """COCO results, with the data set's own ids."""
+    category_ids = [category.id for category in dataset.categories]
+    results = []
+    for row, record in enumerate(dataset.records):
+        found = model.detect(dataset.read_image(row))
+        results += to_coco_results(
+            record.image_id, found.boxes, found.scores, found.classes, category_ids
+        )
+    return results
 
 
 def _resized_as(model, pipeline):

@@ -4,12 +4,11 @@ import importlib.metadata
 
 from detection.export_check import check_export, choose_tolerance, make_samples
 from detection.multi_view import augmentation_of
+from detection.served import METADATA_FILE
 from keras_resnet.export import fold_norms as fold
 from keras_resnet.export import with_dtype
 from keras_resnet.inference_graph import freeze
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
-
-METADATA_FILE = "detector.json"
 
 
 def export_saved_model(

@@ -3,6 +3,8 @@
 Example: python scripts/evaluate_detector.py runs/quickstart
          python scripts/evaluate_detector.py runs/quickstart \\
              --set model.roi_heads.refinements=1 model.test_time.flip=true
+         python scripts/evaluate_detector.py served/shapes --config runs/quickstart/config.yaml \\
+             --trust
 """
 
 import argparse
@@ -15,7 +17,9 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", help="run folder, artefact or .keras file")
+    parser.add_argument(
+        "model", help="run folder, artefact, .keras file, or an exported SavedModel"
+    )
     parser.add_argument(
         "--config", help="YAML file or name of the data to use (default: config.yaml of the run)"
     )
@@ -33,13 +37,16 @@ def main():
     )
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--output", help="folder for metrics.json, predictions.json, report.html")
-    parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
+    parser.add_argument(
+        "--trust", action="store_true", help="load a .keras file or a SavedModel of known origin"
+    )
     arguments = parser.parse_args()
 
     quiet_start()
     import detection
     from detection.evaluate import evaluate_model
     from detection.evaluation import summary_table
+    from detection.served import load_served, served_folder
 
     model_path = Path(arguments.model)
     if not model_path.exists():
@@ -52,7 +59,15 @@ def main():
         )
     model_changes, changes = of_the_model(overrides_of(arguments))
     config = detection.load_config(str(source), changes)
-    model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)
+    if served_folder(model_path) is None:
+        model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)
+    elif model_changes:
+        raise ValueError(
+            "An exported model cannot be changed: change its run and export that. "
+            f"Received: --set {' '.join(f'model.{change}' for change in model_changes)}"
+        )
+    else:
+        model = load_served(model_path, trust=arguments.trust)
     output = arguments.output and Path(arguments.output)
     metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
     print(summary_table(metrics))
