@@ -9,6 +9,7 @@ import pydantic
 from detection.build import build_model
 from detection.config import ModelConfig
 from detection.faster_rcnn import FasterRCNN
+from detection.model_size import refuse_larger
 from keras_resnet.export import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel, override_config
@@ -138,13 +139,13 @@ def load(source, trust=False, precision="float32", overrides=(), finite=True):
     folder = _artifact_folder(path)
     made = {}
 
-    def expected(description, tensors):
+    def expected(description, shapes):
         """Validates the description, and builds the model first without memory for its weights."""
         made["about"] = about = _validated(description, folder)
         # The weights come from the artefact; nothing else may be opened for them.
         architecture = override_config(about.architecture, overrides, f"of {folder}")
         made["architecture"] = architecture = architecture.without_weights()
-        _refuse_more_layers(architecture, tensors, folder)
+        refuse_larger(architecture, shapes, folder)
         return dry_run(lambda: variable_keys(_build(architecture, about, precision)))
 
     _, arrays = load_artifact(folder, expected, finite)
@@ -173,15 +174,6 @@ def _build(architecture, about, precision):
         return build_model(architecture, plain["categories"], plain["preprocessing"])
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def _refuse_more_layers(architecture, tensors, folder):
-    """Every layer that a number asks for has a tensor: building takes as long as the file is."""
-    layers = sum(architecture.backbone.blocks_per_stage) + architecture.rpn.conv_depth
-    if layers > tensors:
-        raise UntrustedFileError(
-            f"{folder} describes {layers} blocks and layers and holds {tensors} tensors for them."
-        )
 
 
 def _load_keras(path, precision):

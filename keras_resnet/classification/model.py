@@ -15,6 +15,7 @@ from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
 from keras_resnet.untrusted.dry_run import dry_run
 from keras_resnet.untrusted.errors import UntrustedFileError
+from keras_resnet.untrusted.network_size import refuse_larger
 from keras_resnet.untrusted.programs import refuse_program
 from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 
@@ -181,14 +182,13 @@ def load_classifier(source):
         )
     made = {}
 
-    def expected(description, tensors):
+    def expected(description, shapes):
         """Validates the description, and builds the model first without memory for its weights."""
         made["about"] = about = _validated(description, folder)
-        layers = sum(_stage_blocks(about))
-        if layers > tensors:
-            raise UntrustedFileError(
-                f"{folder} describes {layers} blocks and holds {tensors} tensors for them."
-            )
+        arguments = {**_NETWORKS.get(about["network"], {}), **about["options"]}
+        # Without arguments of their own all networks have those of `ResNet`.
+        blocks, width = arguments.get("stage_blocks", (3, 4, 6, 3)), arguments.get("width", 64)
+        refuse_larger(blocks, width, shapes, folder)
         return dry_run(lambda: variable_keys(_built(about, folder)))
 
     _, arrays = load_artifact(folder, expected, finite=True)
@@ -220,9 +220,3 @@ def _built(about, folder):
     # What a constructor makes of arguments of any kind.
     except Exception as error:
         raise UntrustedFileError(f"{folder} describes no valid classifier: {error}") from None
-
-
-def _stage_blocks(about):
-    named = _NETWORKS.get(about["network"], {})
-    blocks = about["options"].get("stage_blocks", named.get("stage_blocks", ()))
-    return [n for n in blocks if isinstance(n, int)] if isinstance(blocks, (list, tuple)) else []

@@ -52,9 +52,9 @@ def load_artifact(folder, expected=None, finite=False):
 
     Args:
         folder: path given to `save_artifact`.
-        expected: function of (description, number of tensors in the file) that returns the
-            variables of the model described: a dict from key to anything with a `shape` and a
-            `dtype`. None for no comparison.
+        expected: function of (description, list of the shapes of all arrays in the file) that
+            returns the variables of the model described: a dict from key to anything with a
+            `shape` and a `dtype`. None for no comparison.
         finite: bool, refuse weights that are NaN or infinite.
 
     Returns:
@@ -115,9 +115,9 @@ def not_finite(arrays):
 
 
 def _misfits(description, stored, expected):
-    shapes = expected(description, len(stored))
+    variables = expected(description, [tensor.shape for tensor in stored.values()])
     # The values of integers are compared by `assign`, when they are there.
-    return differences(shapes, stored, _may_fit)
+    return differences(variables, stored, _may_fit)
 
 
 def _listed(problems):

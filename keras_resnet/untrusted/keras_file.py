@@ -9,6 +9,7 @@ import keras
 from keras_resnet.untrusted import hdf5_file, json_text
 from keras_resnet.untrusted.dry_run import dry_run
 from keras_resnet.untrusted.errors import UntrustedFileError
+from keras_resnet.untrusted.network_size import refuse_larger, whole_numbers
 from keras_resnet.untrusted.zip_file import open_archive
 
 CONFIG = "config.json"
@@ -42,8 +43,10 @@ _CODE = {
     "IntegerLookup": "reads a file from a path",
     "TextVectorization": "reads a file from a path",
 }
-# Arguments of our classes that are numbers of layers.
-_COUNTS = ("stage_blocks", "conv_depth")
+# Arguments of our classes that are numbers of layers, or have an entry for each.
+_COUNTS, _LISTS = ("conv_depth",), ("convolutions", "hidden", "levels")
+# A layer is written as about three objects: itself, the policy of its dtype, initializers.
+_OBJECTS, _OBJECTS_OF_AN_ARRAY, _MAX_OBJECTS = 500, 4, 5000
 
 
 def read_description(path):
@@ -93,30 +96,24 @@ def check_model(path):
     """
     description = read_description(path)
     with open_weights(path) as datasets:
-        stored = sum(math.prod(dataset.shape or ()) for dataset in datasets.values())
-        tensors = len(datasets)
-    check_size(lambda: _deserialized(description, path), description, tensors, stored, path)
+        shapes = [dataset.shape or () for dataset in datasets.values()]
+    check_size(lambda: _deserialized(description, path), description, shapes, path)
 
 
-def check_size(build, description, tensors, stored, where):
+def check_size(build, description, shapes, where):
     """Refuses a description of a model that is larger than the weights stored with it.
 
     Args:
         build: function that builds the model; it is called in a `dry_run`.
         description: nested dicts and lists from which it builds.
-        tensors: int, how many arrays are stored.
-        stored: int, how many numbers are stored.
+        shapes: list of the shapes of the arrays stored, in Keras' layout.
         where: how errors name the file.
 
     Raises:
         UntrustedFileError: the model has more layers than there are arrays or more weights than
             there are numbers, or cannot be built.
     """
-    layers = sum(_counts(description))
-    if layers > tensors:
-        raise UntrustedFileError(
-            f"{where} describes {layers} layers and holds {tensors} arrays for them."
-        )
+    _refuse_more_objects(description, shapes, where)
     try:
         model = dry_run(build)
     except ValueError:
@@ -125,6 +122,7 @@ def check_size(build, description, tensors, stored, where):
     except Exception as error:
         raise UntrustedFileError(f"{where} describes no model that can be built: {error}") from None
     needed = sum(math.prod(weight.shape) for weight in model.weights)
+    stored = sum(map(math.prod, shapes))
     if needed > stored:
         raise UntrustedFileError(
             f"{where} describes a model of {needed} weights and holds {stored} of them."
@@ -184,20 +182,35 @@ def _nodes(value):
             waiting.extend(value)
 
 
-def _counts(description):
+def _refuse_more_objects(description, shapes, where):
+    """Refuses what would take long to build, by numbers in the description."""
+    held = sum(0 not in shape for shape in shapes)
+    objects, layers = 0, 0
     for node in _nodes(description):
-        for name in _COUNTS:
-            yield from _whole_numbers(node.get(name))
+        objects += "class_name" in node
+        layers += sum(sum(whole_numbers(node.get(name))) for name in _COUNTS)
+        layers += sum(_length(node.get(name)) for name in _LISTS)
+        config = node.get("config")
+        if _is_network(node) and isinstance(config, dict):
+            # The defaults are those of `ResNet`.
+            blocks, width = config.get("stage_blocks", (3, 4, 6, 3)), config.get("width", 64)
+            refuse_larger(blocks, width, shapes, where)
+    if layers > held:
+        raise UntrustedFileError(
+            f"{where} describes {layers} layers and holds {held} arrays for them."
+        )
+    if objects > min(_OBJECTS + _OBJECTS_OF_AN_ARRAY * held, _MAX_OBJECTS):
+        raise UntrustedFileError(
+            f"{where} describes {objects} objects and holds {held} arrays for them."
+        )
 
 
-def _whole_numbers(value):
-    """All ints inside nested lists, also where Keras writes a tuple as a dict."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, int):
-            yield abs(value)
-        elif isinstance(value, list):
-            waiting.extend(value)
-        elif isinstance(value, dict):
-            waiting.append(value.get("items"))
+def _length(value):
+    """Length of a list, also of a tuple as Keras writes it; 0 for anything else."""
+    value = value.get("items") if isinstance(value, dict) else value
+    return len(value) if isinstance(value, list) else 0
+
+
+def _is_network(node):
+    names = [node.get(name) for name in ("class_name", "registered_name")]
+    return any(isinstance(name, str) and name.split(">")[-1] == "ResNet" for name in names)

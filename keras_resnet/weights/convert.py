@@ -7,13 +7,13 @@ import numpy as np
 from keras_resnet import cifar, models
 from keras_resnet._arguments import choose
 from keras_resnet.resnet import ResNet
-from keras_resnet.untrusted import hdf5_file, keras_file, safetensors_file
+from keras_resnet.untrusted import keras_file, safetensors_file
 from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 from keras_resnet.weights import files, hub
 from keras_resnet.weights.infer import arguments_of
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.registry import REGISTRY
-from keras_resnet.weights.torchvision import save_safetensors
+from keras_resnet.weights.torchvision import from_torch_layout, save_safetensors
 
 
 def convert(source, target, architecture=None, overwrite=False, **options):
@@ -83,7 +83,8 @@ def _network(source, architecture, options):
             if not arguments:
                 shapes = {name: array.shape for name, array in arrays.items()}
                 arguments = arguments_of(shapes, notes.get("variant", {}))
-            _refuse_larger(arguments, arrays, source)
+            ours = [from_torch_layout(name, array).shape for name, array in arrays.items()]
+            _refuse_larger(arguments, ours, source)
             return ResNet(**{**arguments, **options})
         if source.endswith(".keras"):
             return _from_keras_file(source, options)
@@ -112,14 +113,15 @@ def _from_keras_file(path, options):
             f"{described.get('registered_name') or described.get('class_name')}"
         )
     with keras_file.open_weights(path) as datasets:
-        _refuse_larger(described["config"], hdf5_file.placeholders(datasets), path)
+        shapes = [dataset.shape or () for dataset in datasets.values()]
+        _refuse_larger(described["config"], shapes, path)
     return ResNet.from_config({**described["config"], **options})
 
 
-def _refuse_larger(config, arrays, source):
+def _refuse_larger(config, shapes, source):
     """Refuse a description of a network that is larger than the weights stored with it."""
-    stored = sum(array.size for array in arrays.values())
-    keras_file.check_size(lambda: ResNet.from_config(config), config, len(arrays), stored, source)
+    described = {"class_name": "ResNet", "config": config}
+    keras_file.check_size(lambda: ResNet.from_config(config), described, shapes, source)
 
 
 def _compare(model, target):

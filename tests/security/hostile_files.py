@@ -174,6 +174,54 @@ def artifact_absurd_number_of_blocks(s):
     return s.artifact("a_blocks", description=as_json(change))
 
 
+def of_blocks(*blocks, **backbone):
+    def change(about):
+        about["architecture"]["backbone"] |= {"stage_blocks": blocks, **backbone}
+
+    return as_json(change)
+
+
+@hostile("detector")
+def artifact_of_many_blocks_and_empty_tensors(s):
+    return s.artifact(
+        "a_empty",
+        description=of_blocks(1000, 1000, 1000),
+        weights=lambda data: many_tensors(19_000),
+    )
+
+
+@hostile("detector")
+def artifact_of_many_blocks_and_small_tensors(s):
+    def many(data):
+        return many_tensors(19_000, [1])
+
+    return s.artifact("a_small", description=of_blocks(900, 50, 50, width=1), weights=many)
+
+
+@hostile("detector")
+def artifact_of_many_blocks_that_are_not_used(s):
+    def many(data):
+        return many_tensors(19_000, [1])
+
+    return s.artifact("a_unused", description=of_blocks(1, 1, 1, 1000, 1000), weights=many)
+
+
+@hostile("detector")
+def artifact_of_many_layers_and_small_tensors(s):
+    def change(about):
+        about["architecture"]["roi_heads"] |= {
+            "convolutions": [1] * 64,
+            "hidden": [1] * 64,
+            "class_agnostic": True,
+            "cascade": {"ious": [0.5] * 16, "box_weights": [[10, 10, 5, 5]] * 16},
+        }
+
+    def many(data):
+        return many_tensors(19_000, [1])
+
+    return s.artifact("a_layers", description=as_json(change), weights=many)
+
+
 @hostile("detector")
 def artifact_more_blocks_than_a_config_may_have(s):
     def change(about):
@@ -244,6 +292,34 @@ def classifier_deeper_than_its_weights(s):
         about.update(network="CifarResNet1202", options={})
 
     return s.artifact("c_deep", "classifier", description=as_json(change))
+
+
+@hostile("classifier")
+def classifier_of_many_blocks_and_small_tensors(s):
+    def change(about):
+        about.update(network="CifarResNet1202", options={"width": 1})
+
+    return s.artifact(
+        "c_small",
+        "classifier",
+        description=as_json(change),
+        weights=lambda data: many_tensors(19_000, [1]),
+    )
+
+
+@hostile("classifier")
+def classifier_of_many_blocks_with_their_kernels(s):
+    """One of the two kernels of each block, and as many more arrays as blocks have."""
+
+    def change(about):
+        about["options"].update(stage_blocks=[1500], width=1)
+
+    return s.artifact(
+        "c_kernels",
+        "classifier",
+        description=as_json(change),
+        weights=lambda data: many_tensors(10_000, [3, 3, 1, 1]),
+    )
 
 
 @hostile("classifier")
@@ -334,10 +410,14 @@ def header_of_spaces(s):
     return s.artifact("h_spaces", weights=lambda data: with_header(b"{" + b" " * 10**8 + b"}", b""))
 
 
-def many_tensors(count):
-    entry = json.dumps(tensor([0])).encode()
-    entries = b",".join(b'"%d":%b' % (i, entry) for i in range(count))
-    return with_header(b"{" + entries + b"}", b"")
+def many_tensors(count, shape=(0,)):
+    size = 4 * int(np.prod(shape))
+    entries = (
+        {"dtype": "F32", "shape": list(shape), "data_offsets": [i * size, (i + 1) * size]}
+        for i in range(count)
+    )
+    header = {str(i): entry for i, entry in enumerate(entries)}
+    return with_header(json.dumps(header, separators=(",", ":")).encode(), bytes(count * size))
 
 
 @hostile("detector")
@@ -488,6 +568,32 @@ def keras_absurd_number_of_layers(s):
         config["config"]["rpn"]["config"]["conv_depth"] = 10**9
 
     return s.zip("k_layers.keras", config=as_json(change))
+
+
+@hostile("keras")
+def keras_many_layers_in_a_list(s):
+    def change(config):
+        head = config["config"]["roi_heads"]["config"]["box_head"]["config"]
+        head["hidden"] = [1] * 100_000
+
+    return s.zip("k_list.keras", config=as_json(change))
+
+
+@hostile("keras")
+def keras_many_levels(s):
+    def change(config):
+        config["config"]["neck"]["config"]["levels"] = ["C2"] * 100_000
+
+    return s.zip("k_levels.keras", config=as_json(change))
+
+
+@hostile("keras")
+def keras_many_objects(s):
+    def change(config):
+        layers = config["config"]["backbone"]["config"]["layers"]
+        layers.extend(layer("ReLU") for _ in range(20_000))
+
+    return s.zip("k_objects.keras", config=as_json(change))
 
 
 @hostile("keras")
@@ -740,6 +846,14 @@ def keras_network_with_a_url(s):
         config["config"]["weights"] = URL
 
     return s.zip("n_url.keras", "network.keras", as_json(change))
+
+
+@hostile("convert")
+def keras_network_of_more_blocks_than_weights(s):
+    def change(config):
+        config["config"].update(stage_blocks=[500, 1], width=1)
+
+    return s.zip("n_more.keras", "network.keras", as_json(change))
 
 
 @hostile("convert")

@@ -2,12 +2,15 @@
 
     python -m tests.security.read_hostile_files FOLDER
 
-prints one line of JSON for each: error, seconds of processor time, growth of memory in MiB.
+prints one line of JSON for each: error, seconds of processor time, growth of memory in MiB. With
+`--table` after the folder it prints a table instead, and ends with 1 if one of them was not refused
+by a typed error in less than a second and 200 MB.
 """
 
 import contextlib
 import json
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,7 +24,9 @@ from keras_resnet.classification.model import load_classifier
 from keras_resnet.weights.convert import convert
 from tests.security.hostile_files import network, write_all
 
-SPARE_BYTES = 8 * 2**30  # Not the bound of the test: what a failure may take of this machine.
+MAX_SECONDS, MAX_MEBIBYTES = 1, 200
+# Not the bounds of the test: what a failure may take of this machine.
+SPARE_BYTES, SPARE_SECONDS = 8 * 2**30, 60
 
 
 def readers(folder):
@@ -52,7 +57,23 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(folder):
+@contextlib.contextmanager
+def bounded_time():
+    """Within it, an error is raised after `SPARE_SECONDS` of processor time."""
+
+    def end(*_):
+        raise TimeoutError(f"took more than {SPARE_SECONDS} s")
+
+    signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, SPARE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def rows(folder):
+    """Yields what reading each file cost."""
     files = write_all(folder)
     keras.utils.clear_session()
     read = readers(folder)
@@ -67,24 +88,45 @@ def main(folder):
     for name, reader, path in files:
         before, start = start_of_peak(), time.process_time()
         try:
-            read[reader](path)
+            with bounded_time():
+                read[reader](path)
             error, message = None, "was loaded"
         except BaseException as caught:
             error, message = caught, str(caught)
-        print(
-            json.dumps(
-                {
-                    "name": name,
-                    "is_value_error": isinstance(error, ValueError),
-                    "error": type(error).__name__,
-                    "message": message[:300],
-                    "seconds": round(time.process_time() - start, 3),
-                    "mebibytes": round(peak() - before, 1),
-                }
-            ),
-            flush=True,
+        yield {
+            "name": name,
+            "is_value_error": isinstance(error, ValueError),
+            "error": type(error).__name__,
+            "message": message[:300],
+            "seconds": round(time.process_time() - start, 3),
+            "mebibytes": round(peak() - before, 1),
+        }
+
+
+def main(folder, *arguments):
+    if not arguments:
+        for row in rows(folder):
+            print(json.dumps(row), flush=True)
+        return 0
+    measured = list(rows(folder))
+    bad = 0
+    for row in sorted(measured, key=lambda row: -row["seconds"]):
+        right = (
+            row["is_value_error"]
+            and row["seconds"] < MAX_SECONDS
+            and row["mebibytes"] < MAX_MEBIBYTES
         )
+        bad += not right
+        print(
+            f"{row['seconds']:7.3f} s {row['mebibytes']:7.1f} MiB  "
+            f"{'' if right else 'NOT WITHIN THE BOUNDS '}{row['name']} ({row['error']})"
+        )
+    print(
+        f"{len(measured) - bad} of {len(measured)} refused by a typed error in less than "
+        f"{MAX_SECONDS} s and {MAX_MEBIBYTES} MiB"
+    )
+    return min(bad, 1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(*sys.argv[1:]))
