@@ -159,7 +159,8 @@ class RunState:
             "epoch": self.epoch,
             "batch": self.batch,
             "done": self.done,
-            "logs": {name: v for name, v in self.logs.items() if math.isfinite(v)},
+            # JSON has no NaN.
+            "logs": {k: v if math.isfinite(v) else str(float(v)) for k, v in self.logs.items()},
             "identity": self.identity,
             "callbacks": {n: c.get_run_state() for n, c in self._named("get_run_state")},
         }
@@ -202,7 +203,7 @@ class RunState:
             for leftover in (*folders[:place], *self.folder.glob(".*.tmp")):
                 shutil.rmtree(leftover, ignore_errors=True)
         self.epoch, self.batch, self.done = extra["epoch"], extra["batch"], extra["done"]
-        self.logs = extra["logs"]
+        self.logs = {k: float(v) if isinstance(v, str) else v for k, v in extra["logs"].items()}
         self.metrics = [arrays[key] for key in sorted(arrays) if key.startswith("metrics/")]
         for name, callback in self._named("set_run_state"):
             if name in extra["callbacks"]:

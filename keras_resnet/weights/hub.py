@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
+import warnings
 
 from keras_resnet.untrusted import json_text
 
@@ -28,6 +29,9 @@ def fetch(repository):
         ValueError: if `repository` is not of that form, or the hub is not reached by HTTPS.
         OSError: if the file is neither here nor reachable; says where to place it. Or if it is
             not the one that the hub published.
+
+    Warns:
+        UserWarning: the file was here already, and what the hub publishes of it cannot be asked.
     """
     parts = repository.split("/")
     if len(parts) != 2 or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
@@ -51,7 +55,7 @@ def fetch(repository):
             f"https://huggingface.co/{repository}/resolve/main/{FILE_NAME} elsewhere and place it "
             f"at {placed}"
         ) from error
-    _check_hash(path)
+    _check_hash(path, repository)
     # Lands in the same folder. A repository may have none.
     with contextlib.suppress(Exception):
         huggingface_hub.hf_hub_download(repository, CONFIG_NAME)
@@ -66,20 +70,45 @@ def _refuse_plain_http(url):
         )
 
 
-def _check_hash(path):
-    """Compares a downloaded file with its SHA-256, by which the client's cache names it."""
-    stored = os.path.realpath(path)
-    published = os.path.basename(stored)
-    if not re.fullmatch("[0-9a-f]{64}", published):
-        return  # The hub publishes hashes of large files only.
-    with open(stored, "rb") as file:
+def _check_hash(path, repository):
+    """Compares a downloaded file with the SHA-256 that the hub publishes."""
+    published = _published_hash(path, repository)
+    if published is None:
+        return
+    with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != published:
-        os.remove(stored)
+        stored = os.path.realpath(path)
+        os.remove(path)
+        with contextlib.suppress(FileNotFoundError):  # it was the link itself
+            os.remove(stored)
         raise OSError(
             "The downloaded file has not the published SHA-256 and was removed; try again. "
             f"Received: {found} instead of {published}"
         )
+
+
+def _published_hash(path, repository):
+    """The SHA-256 of a file on the hub, which has them of large files only; None if unknown."""
+    if os.path.islink(path):
+        # The client's cache names files by it. One link only: it may lead on to a store of files
+        # that are named by hashes of another kind.
+        name = os.path.basename(os.readlink(path))
+    else:  # on disks without links the file is there under its own name
+        import huggingface_hub
+
+        try:
+            url = huggingface_hub.hf_hub_url(repository, FILE_NAME)
+            name = huggingface_hub.get_hf_file_metadata(url).etag
+        # As above; without network the file is one that was downloaded earlier.
+        except Exception as error:
+            warnings.warn(
+                f"{path} was not compared with the SHA-256 that the hub publishes, which cannot "
+                f"be asked for ({type(error).__name__}).",
+                stacklevel=2,
+            )
+            return None
+    return name if re.fullmatch("[0-9a-f]{64}", name or "") else None
 
 
 def config_beside(path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import types
 
 import huggingface_hub
 import numpy as np
@@ -78,6 +79,61 @@ def test_a_file_cut_short_is_not_used(cache, data, monkeypatch):
     serve(monkeypatch, cache, data[:-1], hashlib.sha256(data).hexdigest())
     with pytest.raises(OSError, match="SHA-256"):
         load()
+
+
+def serve_without_links(monkeypatch, cache, content, published):
+    """Stands for the client on a disk without links: the file lies under its own name."""
+
+    def download(repository, name):
+        if name != hub.FILE_NAME:
+            raise FileNotFoundError(name)
+        (cache / "snapshot" / name).write_bytes(content)
+        return str(cache / "snapshot" / name)
+
+    def metadata(url):
+        assert url == "https://huggingface.co/someone/net/resolve/main/model.safetensors"
+        if isinstance(published, Exception):
+            raise published
+        return types.SimpleNamespace(etag=published)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", metadata)
+
+
+def test_without_links_the_hub_is_asked_for_the_hash(cache, data, monkeypatch):
+    serve_without_links(monkeypatch, cache, data, hashlib.sha256(data).hexdigest())
+    load()
+    serve_without_links(monkeypatch, cache, data, "0" * 64)
+    with pytest.raises(OSError, match="not the published SHA-256 and was removed"):
+        load()
+    assert not list((cache / "snapshot").iterdir())
+    # Small files have no SHA-256 there, but one of git.
+    serve_without_links(monkeypatch, cache, data, "0" * 40)
+    load()
+
+
+def test_without_links_and_network_it_is_said_that_nothing_was_compared(cache, data, monkeypatch):
+    serve_without_links(monkeypatch, cache, data, ConnectionError("no network"))
+    with pytest.warns(UserWarning, match=r"was not compared with the SHA-256.*ConnectionError"):
+        load()
+
+
+def test_links_that_lead_on_to_another_store_are_followed_once(cache, data, monkeypatch):
+    """The client may keep files of all caches in one place, by names that are no SHA-256."""
+    serve(monkeypatch, cache, data)
+    once = huggingface_hub.hf_hub_download
+
+    def download(repository, name):
+        path = once(repository, name)
+        (cache / "shared").mkdir()
+        blob = cache / "blobs" / hashlib.sha256(data).hexdigest()
+        shared = cache / "shared" / ("f" * 64)
+        blob.rename(shared)
+        blob.symlink_to(shared)
+        return path
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    load()
 
 
 def test_an_interrupted_download_leaves_nothing_to_use(cache, data, monkeypatch):

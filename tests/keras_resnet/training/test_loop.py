@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 import shutil
 
@@ -353,3 +354,24 @@ def test_transient_layers_are_in_no_state(tmp_path):
     assert list(variable_keys(model)) == ["dense/kernel", "dense/bias"]
     train(tmp_path, model)
     assert sum(p.stat().st_size for p in (tmp_path / "weights" / "state").iterdir()) < 5000
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_figures_that_are_no_numbers_are_kept(tmp_path, done):
+    """An average precision without a single object is none, and so is a loss that overflows."""
+    found = {"val_AP": float("nan"), "val_loss": float("inf"), "val_least": float("-inf")}
+    steps = 2 * PER_EPOCH
+    whole = train(tmp_path / "whole", steps=steps, evaluate=lambda epoch: found)
+    assert np.isnan(whole["val_AP"]) and whole["val_loss"] == np.inf
+    if done:
+        again = train(tmp_path / "whole", steps=steps, resume=True)
+    else:
+        train_cut(tmp_path / "cut", PER_EPOCH, steps=steps, evaluate=lambda epoch: found)
+        callback = Checkpoints(tmp_path / "cut" / "weights", lambda path: None, "val_AP")
+        again = train(tmp_path / "cut", steps=steps, resume=True, callbacks=[callback])
+        # It was continued within the second epoch, and evaluated nothing.
+        assert set(again) == set(whole) - set(found)
+        return
+    assert list(again) == list(whole)
+    np.testing.assert_equal(again, whole)
+    assert [math.isfinite(again[name]) for name in found] == [False] * 3
