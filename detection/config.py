@@ -21,8 +21,10 @@ class SplitConfig(StrictModel):
 
     root: str | None = Field(None, description="voc, yolo, tfds: in place of data.root")
     name: str | None = Field(None, description="tfds: in place of data.name")
-    images: str | None = Field(None, description="coco: folder of images")
-    annotations: str | None = Field(None, description="coco: JSON file")
+    images: str | None = Field(
+        None, description="coco: folder of images; csv: likewise, by default that of the CSV file"
+    )
+    annotations: str | None = Field(None, description="coco: JSON file; csv: CSV file")
     split: str | None = Field(
         None, description="voc: ImageSets name; tfds: split; yolo: key of data.yaml (train, val)"
     )
@@ -53,6 +55,7 @@ _DATA_KEYS = {
     "coco": {"follow_links"},
     "voc": {"root", "classes", "keep_difficult", "follow_links"},
     "yolo": {"root", "follow_links"},
+    "csv": {"classes", "classes_file", "follow_links"},
     "tfds": {"root", "name", "download", "keep_difficult"},
 }
 _SPLIT_KEYS = {
@@ -60,20 +63,27 @@ _SPLIT_KEYS = {
     "coco": {"images", "annotations"},
     "voc": {"root", "split"},
     "yolo": {"root", "split"},
+    "csv": {"images", "annotations"},
     "tfds": {"root", "name", "split"},
 }
+
+
+_OPTIONAL = ("root", "name", "classes", "classes_file")
 
 
 class DataConfig(StrictModel):
     """Where the images and boxes are and how they are fed."""
 
-    format: Literal["shapes", "coco", "voc", "yolo", "tfds"]
+    format: Literal["shapes", "coco", "voc", "yolo", "csv", "tfds"]
     root: str | None = Field(
         None, description="shapes, voc: folder; yolo: data.yaml or its folder; tfds: data_dir"
     )
     name: str | None = Field(None, description="tfds: builder, e.g. voc/2007")
     download: bool = Field(False, description="tfds: whether data may be downloaded")
-    classes: tuple[str, ...] | None = Field(None, description="voc: class names in order")
+    classes: tuple[str, ...] | None = Field(None, description="voc, csv: class names in order")
+    classes_file: str | None = Field(
+        None, description="csv: text file with a class, or class,number, in each line"
+    )
     keep_difficult: bool = Field(
         True, description="voc, tfds: train with objects marked difficult (never counted in tests)"
     )
@@ -81,7 +91,7 @@ class DataConfig(StrictModel):
     val: _Splits = SplitConfig()
     shapes: ShapesConfig = ShapesConfig()
     follow_links: bool = Field(
-        False, description="coco, voc, yolo: whether links in folders may lead out of them"
+        False, description="coco, voc, yolo, csv: whether links in folders may lead out of them"
     )
     max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
     verify: Literal["decode", "headers", "off"] = Field(
@@ -91,11 +101,13 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="after")
     def _nothing_ignored(self):
-        given = {name for name in ("root", "name", "classes") if getattr(self, name) is not None}
+        given = {name for name in _OPTIONAL if getattr(self, name) is not None}
         given |= {name for name in ("download", "follow_links") if getattr(self, name)}
         given |= set() if self.keep_difficult else {"keep_difficult"}
         given |= {"shapes"} if self.shapes != ShapesConfig() else set()
         self._refuse_unused(given, _DATA_KEYS)
+        if self.classes is not None and self.classes_file is not None:
+            raise ValueError("give either `classes` or `classes_file`")
         if not self.parts("train") or not self.parts("val"):
             raise ValueError("`train` and `val` need at least one part")
         for part in (*self.parts("train"), *self.parts("val")):

@@ -2,6 +2,7 @@
 
 from detection.data import DataError, join_datasets, load_dataset
 from detection.data.checks import check_image_count, find_bad_images
+from detection.data.csv_boxes import csv_class_names
 from keras_resnet.data import errors
 
 
@@ -89,6 +90,23 @@ def _yolo(config, split, part, key):
     }
 
 
+def _csv(config, split, part, key):
+    return {
+        "annotations_file": _needed(part.annotations, f"{key}.annotations", config),
+        "images_dir": part.images,
+        "classes": config.classes_file or config.classes or _csv_classes(config),
+        "max_bad_images": config.max_bad_images,
+        "follow_links": config.follow_links,
+    }
+
+
+def _csv_classes(config):
+    """The classes in the files of all splits, so that all splits get the same."""
+    parts = [*config.parts("train"), *config.parts("val")]
+    files = [part.annotations for part in parts if part.annotations is not None]
+    return csv_class_names(dict.fromkeys(files)) or None
+
+
 def _tfds(config, split, part, key):
     return {
         "name": _needed(part.name or config.name, "data.name", config),
@@ -110,7 +128,14 @@ def _keep_difficult(config, split):
     return config.keep_difficult or split != "train"
 
 
-_OPTIONS = {"coco": _coco, "voc": _voc, "yolo": _yolo, "tfds": _tfds, "shapes": _shapes}
+_OPTIONS = {
+    "coco": _coco,
+    "voc": _voc,
+    "yolo": _yolo,
+    "csv": _csv,
+    "tfds": _tfds,
+    "shapes": _shapes,
+}
 
 
 def _needed(value, key, config):

@@ -3,6 +3,7 @@
 from detection.data.checks import verify_images
 from detection.data.coco import load_coco
 from detection.data.config import DataPipelineConfig
+from detection.data.csv_boxes import load_csv
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.join import join_datasets
 from detection.data.plan import BatchPlan
@@ -24,6 +25,7 @@ __all__ = [
     "Record",
     "join_datasets",
     "load_coco",
+    "load_csv",
     "load_dataset",
     "load_shapes",
     "load_tfds",

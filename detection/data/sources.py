@@ -5,6 +5,7 @@ import itertools
 import keras
 
 from detection.data.coco import load_coco
+from detection.data.csv_boxes import load_csv
 from detection.data.shapes import load_shapes
 from detection.data.tfds import load_tfds
 from detection.data.voc import load_voc
@@ -14,6 +15,7 @@ _FORMATS = {
     "coco": load_coco,
     "voc": load_voc,
     "yolo": load_yolo,
+    "csv": load_csv,
     "tfds": load_tfds,
     "shapes": load_shapes,
 }
@@ -23,8 +25,8 @@ def load_dataset(format, **options):
     """Reads a data set of a named format.
 
     Args:
-        format: `"coco"`, `"voc"`, `"yolo"`, `"tfds"` or `"shapes"` (the sample set).
-        **options: Arguments of `load_coco`, `load_voc`, `load_yolo`, `load_tfds` or
+        format: `"coco"`, `"voc"`, `"yolo"`, `"csv"`, `"tfds"` or `"shapes"` (the sample set).
+        **options: Arguments of `load_coco`, `load_voc`, `load_yolo`, `load_csv`, `load_tfds` or
             `load_shapes`.
 
     Returns:

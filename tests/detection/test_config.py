@@ -47,7 +47,7 @@ def test_packaged_configs_build(name):
         ("train.precision=float8", "train.precision: .*mixed_bfloat16"),
         ("train.epochs=3", "give either `steps` or `epochs`"),
         ("train.steps=null", "give either `steps` or `epochs`"),
-        ("data.format=jolo", "data.format: .*'shapes', 'coco', 'voc', 'yolo' or 'tfds'"),
+        ("data.format=jolo", "data.format: .*'shapes', 'coco', 'voc', 'yolo', 'csv' or 'tfds'"),
         ("data.pipeline.max_side=4", "`max_side` must be at least the largest shorter side"),
         ("model.backbone.depth=18", "give either `depth` or `stage_blocks`"),
         ("model.backbone.weights=imagenet", "`weights` are published for a `depth` only"),
