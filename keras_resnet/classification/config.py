@@ -66,6 +66,10 @@ class ImagesConfig(StrictModel):
     train: str = Field("train", description="name of the training split, or its folder")
     val: str = Field("test", description="name of the split that is evaluated")
     max_bad_images: int = Field(0, ge=0, description="folder, tfds: how many may be left out")
+    verify: Literal["decode", "headers", "off"] = Field(
+        "headers", description="folder, tfds: how images are checked before training"
+    )
+    follow_links: bool = Field(False, description="folder: whether links may lead out of it")
     loader: Literal["auto", "device", "pipeline"] = Field(
         "auto", description="device: images stay on the device (small data sets of one size)"
     )
@@ -85,11 +89,15 @@ class ImagesConfig(StrictModel):
             raise ValueError(f"`format: {self.format}` needs `root`, the file or folder")
         if self.format != "tfds" and (self.name is not None or self.download):
             raise ValueError("`name` and `download` are for `format: tfds`; leave them out")
-        if self.format not in ("folder", "tfds") and self.max_bad_images:
+        in_files = self.format in ("folder", "tfds")
+        if not in_files and (self.max_bad_images or self.verify != "headers"):
+            name = "max_bad_images" if self.max_bad_images else "verify"
             raise ValueError(
-                "`max_bad_images` is for `format: folder` and `format: tfds`, whose images are in "
+                f"`{name}` is for `format: folder` and `format: tfds`, whose images are in "
                 "files that may be damaged; leave it out"
             )
+        if self.format != "folder" and self.follow_links:
+            raise ValueError("`follow_links` is for `format: folder`; leave it out")
         return self
 
 

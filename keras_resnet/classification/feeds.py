@@ -21,6 +21,10 @@ _DEVICE_KEYS = {
 }
 
 
+# As the readers call it.
+_VERIFY = {"decode": "decode", "headers": "header", "off": None}
+
+
 def open_images(config, split):
     """Opens one split.
 
@@ -44,7 +48,13 @@ def open_images(config, split):
     if config.format == "folder":
         from keras_resnet.data.folder import load_folder
 
-        return load_folder(f"{config.root}/{name}", max_bad_images=config.max_bad_images)
+        return load_folder(
+            config.root,
+            name,
+            verify=_VERIFY[config.verify],
+            max_bad_images=config.max_bad_images,
+            follow_links=config.follow_links,
+        )
     from keras_resnet.data.tfds import load_tfds
 
     return load_tfds(
@@ -53,6 +63,7 @@ def open_images(config, split):
         data_dir=config.root,
         download=config.download,
         max_bad_images=config.max_bad_images,
+        verify=_VERIFY[config.verify],
     )
 
 

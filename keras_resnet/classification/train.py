@@ -55,7 +55,10 @@ from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
 
-@plain_data_errors()
+@plain_data_errors(
+    "Set data.verify=decode to look for such images before training, and data.max_bad_images to "
+    "leave them out."
+)
 @precision_kept()
 def train_classifier(config, say=print, callbacks=(), stop_by_signals=False):
     """Trains and evaluates a classifier; everything goes into a new run folder.

@@ -16,7 +16,8 @@ def plain_data_errors(advice=None):
     stack trace in its text.
 
     Args:
-        advice: str that is added to the message, or None.
+        advice: str that is added to the message about a single image, as pipelines raise it;
+            None for nothing.
 
     Raises:
         DataError: naming the image.
@@ -29,7 +30,9 @@ def plain_data_errors(advice=None):
     """
     try:
         yield
-    except DataError:
+    except DataError as error:
+        if advice and re.match(r"The image .*\.$", str(error)):
+            raise DataError(f"{error} {advice}") from error.__cause__
         raise
     except Exception as error:
         found = re.search(r"DataError: (.*)", str(error))

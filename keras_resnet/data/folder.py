@@ -16,7 +16,13 @@ _NAMED = 10  # Places listed in a message.
 
 
 def load_folder(
-    root, split=None, class_names=None, verify="header", max_bad_images=0, allow_empty=False
+    root,
+    split=None,
+    class_names=None,
+    verify="header",
+    max_bad_images=0,
+    allow_empty=False,
+    follow_links=False,
 ):
     """Reads a folder that has a folder of images for each class.
 
@@ -32,11 +38,14 @@ def load_folder(
             By default all folders, sorted. Give those of the training data for other splits.
         verify: `"header"` opens each image and reads its size, `"decode"` decodes it, and None
             trusts the names; what does not decode is then found in training.
-        max_bad_images: int, how many unreadable images to leave out before refusing.
+        max_bad_images: int, how many images to leave out before refusing: unreadable ones, and
+            links that lead out of the folder.
         allow_empty: bool, whether a class may have no images.
+        follow_links: bool, whether links may lead out of the folder. The folder itself, and that
+            of the split, may be links.
 
     Returns:
-        An `ImageDataset`, its images sorted by class and path. The unreadable ones are in its
+        An `ImageDataset`, its images sorted by class and path. The ones left out are in its
         `problems`.
 
     Raises:
@@ -53,10 +62,7 @@ def load_folder(
     >>> data.class_names, data.labels.tolist(), data.read(0).shape
     (('cat', 'dog'), [0, 1], (6, 8, 3))
     """
-    if verify not in ("header", "decode", None):
-        raise ValueError(
-            f"`verify` must be 'header', 'decode' or None. Received: verify={verify!r}"
-        )
+    check_verify(verify)
     folder = Path(root) / split if split else Path(root)
     present = _folders(folder)
     names = present if class_names is None else list(class_names)
@@ -65,21 +71,22 @@ def load_folder(
         raise DataError(f"{folder} has no folder for {_list(missing)}.")
     _refuse_splits(folder, present, class_names)
     endings = set(Image.registered_extensions())
-    paths = [_images(folder / name, endings) if name in present else [] for name in names]
+    problems, inside = Problems(), None if follow_links else _Inside(root, folder)
+    paths = [
+        _images(folder / name, endings, inside, problems) if name in present else []
+        for name in names
+    ]
+    if len(problems):
+        _refuse(problems, folder, max_bad_images)
     empty = [f"{folder / name}" for name, found in zip(names, paths) if not found]
     if empty and not allow_empty:
         raise DataError(f"There are no images in {_list(empty)}.")
     labels = np.repeat(np.arange(len(names)), [len(found) for found in paths])
     paths = [path for found in paths for path in found]
     bad = _unreadable(paths, verify) if verify else {}
-    problems = Problems()
     for i, why in bad.items():
         problems.add("undecodable_image", paths[i], why)
-    problems.refuse(
-        f"{folder} has unusable images (`max_bad_images` allows leaving some out)",
-        ("undecodable_image",),
-        allowed=max_bad_images,
-    )
+    _refuse(problems, folder, max_bad_images)
     good = [i for i in range(len(paths)) if i not in bad]
     labels, paths = labels[good], [paths[i] for i in good]
     emptied = sorted({names[label] for label in set(range(len(names))) - set(labels.tolist())})
@@ -92,6 +99,14 @@ def load_folder(
     return ImageDataset(
         str(folder), names, labels, read=read, where=paths.__getitem__, problems=problems
     )
+
+
+def check_verify(verify):
+    """Refuses values that `verify` of the readers has not."""
+    if verify not in ("header", "decode", None):
+        raise ValueError(
+            f"`verify` must be 'header', 'decode' or None. Received: verify={verify!r}"
+        )
 
 
 def _folders(folder):
@@ -113,22 +128,63 @@ def _refuse_splits(folder, present, class_names):
         )
 
 
-def _images(folder, endings):
-    """Sorted paths of the images in a folder and the folders in it."""
-    found, seen = [], set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+def _refuse(problems, folder, allowed):
+    advice = "`max_bad_images` allows leaving some out"
+    if problems.of_kind("outside_folder"):
+        advice += ", `follow_links` that links lead out of the folder"
+    kinds = ("undecodable_image", "outside_folder")
+    problems.refuse(f"{folder} has unusable images ({advice})", kinds, allowed=allowed)
+
+
+class _Inside:
+    """Tells whether a link leads to somewhere inside one of some folders."""
+
+    def __init__(self, *folders):
+        self._folders = [os.path.join(os.path.realpath(folder), "") for folder in folders]
+
+    def __contains__(self, path):
+        place = os.path.join(os.path.realpath(path), "")
+        return any(place.startswith(folder) for folder in self._folders)
+
+
+def _images(folder, endings, inside, problems):
+    """Sorted paths of the images in a folder, then in the folders in it.
+
+    Args:
+        folder: path.
+        endings: set of str, how names of images end.
+        inside: an `_Inside` that links must not lead out of, or None.
+        problems: a `Problems`, to which links that do are added.
+    """
+    found, seen, waiting = [], set(), [os.fspath(folder)]
+    if inside is not None and os.path.islink(folder) and folder not in inside:
+        problems.add("outside_folder", folder)
+        return found
+    while waiting:
+        parent = waiting.pop()
         # Links can go in circles.
         place = os.path.realpath(parent)
         if place in seen:
-            folders.clear()
             continue
         seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            ending = os.path.splitext(name)[1].lower()
+        with os.scandir(parent) as entries:
+            entries = sorted(
+                (e for e in entries if not e.name.startswith(".")), key=lambda e: e.name
+            )
+        folders = []
+        for entry in entries:
+            is_folder = entry.is_dir()
+            ending = os.path.splitext(entry.name)[1].lower()
             # Some data sets name images without an ending.
-            if not name.startswith(".") and (not ending or ending in endings):
-                found.append(os.path.join(parent, name))
+            if not is_folder and ending and ending not in endings:
+                continue
+            if inside is not None and entry.is_symlink() and entry.path not in inside:
+                problems.add("outside_folder", entry.path)
+            elif is_folder:
+                folders.append(entry.path)
+            else:
+                found.append(entry.path)
+        waiting += reversed(folders)
     return found
 
 

@@ -25,6 +25,7 @@ class Problems:
     KINDS = {  # noqa: RUF012
         "missing_image": "images that do not exist",
         "undecodable_image": "images that do not decode",
+        "outside_folder": "links that lead out of the folder",
     }
 
     def __init__(self):

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_resnet.data.dataset import ImageDataset
 from keras_resnet.data.errors import DataError
+from keras_resnet.data.folder import check_verify
 from keras_resnet.data.images import decode_image, image_size, read_bytes
 from keras_resnet.data.problems import Problems
 from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
@@ -11,7 +12,15 @@ from keras_resnet.data.record_files import RecordFiles, open_builder, read_examp
 _IN_MEMORY = 2**30  # Bytes that images of one size may take, to be decoded at once.
 
 
-def load_tfds(name, split, data_dir=None, download=False, in_memory=None, max_bad_images=0):
+def load_tfds(
+    name,
+    split,
+    data_dir=None,
+    download=False,
+    in_memory=None,
+    max_bad_images=0,
+    verify="header",
+):
     """Reads a split of a TensorFlow Datasets builder with the features `image` and `label`.
 
     The labels are read once; images stay in the TFRecord files and are read from there by
@@ -29,6 +38,8 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None, max_ba
             where the data set declares one size and that takes at most 1 GiB.
         max_bad_images: int, how many images to leave out before refusing: those whose header
             cannot be read, and where all are decoded now, those that do not decode.
+        verify: `"header"` reads the header of each image, `"decode"` decodes it, and None trusts
+            what was prepared; images that are kept in memory are decoded in any case.
 
     Returns:
         An `ImageDataset` in the order of the files.
@@ -42,6 +53,7 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None, max_ba
     data = load_tfds("cifar10", "train", download=True)
     ```
     """
+    check_verify(verify)
     import tensorflow_datasets as tfds
 
     builder = open_builder(name, data_dir, download)
@@ -56,8 +68,11 @@ def load_tfds(name, split, data_dir=None, download=False, in_memory=None, max_ba
         key = example["tfds_id"].decode()
         path, (offset, length) = files.locate(key, example["image"])
         try:
-            image_size(example["image"])
-        except ValueError as error:
+            if verify == "decode":
+                decode_image(example["image"], key)
+            elif verify == "header":
+                image_size(example["image"])
+        except ValueError as error:  # a DataError is a ValueError
             problems.add("undecodable_image", f"{path}, image {key}", error)
             continue
         if path not in path_of:

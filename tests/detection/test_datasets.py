@@ -167,3 +167,9 @@ def test_errors_inside_a_pipeline_are_unwrapped():
         raise RuntimeError("something else")
     with pytest.raises(DataError, match="of several\nlines"), plain_data_errors():
         raise DataError("of several\nlines")
+    # As the pipeline without TensorFlow raises it.
+    with (
+        pytest.raises(DataError, match=r"^The image a\.jpg is bad: cut\. Set"),
+        plain_data_errors(),
+    ):
+        raise DataError("The image a.jpg is bad: cut.")

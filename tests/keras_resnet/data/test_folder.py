@@ -56,12 +56,46 @@ def test_hidden_files_and_other_files_are_ignored(tmp_path):
     assert names == ["/a/0.png", "/a/UPPER.JPEG", "/a/no_ending", "/a/deeper/0.png"]
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
+def linked(tmp_path):
+    """A class that is a link, a folder in a class, and a single file, which all lead elsewhere."""
     write_folder(tmp_path / "elsewhere", {"x": 2})
-    write_folder(tmp_path / "data", {"a": 1})
+    write_folder(tmp_path / "data", {"a": 1, "c": 1})
     (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data" / "a")
     (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere" / "x")
-    assert load_folder(tmp_path / "data").labels.tolist() == [0, 1, 1]
+    (tmp_path / "data" / "c" / "deeper").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "c" / "one.png").symlink_to("../../elsewhere/x/1.png")
+    return tmp_path / "data"
+
+
+def test_links_are_followed_where_that_is_asked_for_but_not_in_circles(tmp_path):
+    data = load_folder(linked(tmp_path), follow_links=True)
+    assert data.labels.tolist() == [0, 1, 1, 2, 2, 2, 2]
+
+
+def test_links_do_not_lead_out_of_the_folder(tmp_path):
+    folder = linked(tmp_path)
+    with pytest.raises(DataError) as caught:
+        load_folder(folder)
+    message = str(caught.value)
+    assert "3 found, 0 allowed" in message and "`follow_links`" in message
+    for place in ("b", "c/deeper", "c/one.png"):
+        assert f"{folder}/{place} (links that lead out of the folder)" in message
+    data = load_folder(folder, max_bad_images=3, allow_empty=True)
+    assert data.labels.tolist() == [0, 2]
+    assert data.problems.counts() == {"outside_folder": 3}
+
+
+def test_links_within_the_folder_and_the_folder_itself(tmp_path):
+    write_folder(tmp_path / "data" / "train", {"a": 2})
+    (tmp_path / "data" / "train" / "b").symlink_to("../pool")
+    write_folder(tmp_path / "data", {"pool": 1})
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    assert load_folder(tmp_path / "link", "train").labels.tolist() == [0, 0, 1]
+    # The split may lie anywhere, and what it holds then is inside.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "train").symlink_to(tmp_path / "data" / "pool" / "..")
+    assert len(load_folder(tmp_path / "other", "train", class_names=["pool"])) == 1
+    assert len(load_folder(tmp_path / "link", "train", class_names=["a"])) == 2
 
 
 def test_empty_classes_are_refused_by_name(tmp_path):
