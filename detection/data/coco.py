@@ -8,6 +8,8 @@ import os
 from detection.data.checks import check_box, check_image_count, is_size, is_whole, read_size
 from detection.data.coco_columns import MAX_AREA, split_sound
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.foreign_names import find_files
+from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
 from keras_resnet.data.printable import printable
@@ -19,6 +21,10 @@ def load_coco(images_dir, annotations_file, name=None, max_bad_images=0, follow_
     Categories are sorted by their id and numbered from 0; the original ids stay in
     `dataset.categories`. Crowd boxes are kept and marked. Images without annotations are kept.
     Boxes that cannot be used are skipped or clipped and counted in `dataset.problems`.
+
+    The exports of Label Studio and CVAT are read as they are. An image that is not in the folder
+    under its `file_name`, which may be a path on the server or on Windows, is looked for by the
+    rest of the path; what is found so is counted.
 
     Args:
         images_dir: String or path, the folder that the file names are relative to.
@@ -65,7 +71,8 @@ def _collector_paused():
 def _load(images_dir, annotations_file, name, max_bad_images, follow_links):
     if not os.path.isdir(images_dir):
         raise FileNotFoundError(
-            f"`images_dir` must be an existing folder. Received: images_dir={images_dir}"
+            f"`images_dir` must be an existing folder. Received: images_dir={images_dir}\n"
+            f"{tried(images_dir)}"
         )
     content = _read_json(annotations_file)
     categories = _categories(content["categories"], annotations_file)
@@ -75,11 +82,15 @@ def _load(images_dir, annotations_file, name, max_bad_images, follow_links):
     sound, others = split_sound(content.pop("annotations"), images, class_of)
     annotations_of = _group(others, images, problems, annotations_file)
     records, files = [], NamedFiles(images_dir, follow_links)
-    for image_id, image in images.items():
-        path, kind = files.find(image["file_name"])
-        if kind is not None:
-            problems.add(kind, path, f"image id {image_id!r}")
+    names = [image["file_name"] for image in images.values()]
+    found = find_files(files, names, _subfolders(annotations_file))
+    for (image_id, image), file in zip(images.items(), found):
+        path = file.path
+        if file.kind is not None:
+            problems.add(file.kind, path, f"image id {image_id!r}{file.also()}")
             continue
+        if file.elsewhere:
+            problems.add("found_elsewhere", path, f"annotated as {image['file_name']!r}")
         size = _size(image, path, image_id, problems)
         if size is None:
             continue
@@ -87,17 +98,24 @@ def _load(images_dir, annotations_file, name, max_bad_images, follow_links):
             boxes, classes, crowds, areas = sound[image_id]
             records.append(Record(path, image_id, *size, boxes, classes, crowds, None, areas))
         else:
-            found = annotations_of.get(image_id, ())
-            records.append(_record(path, image_id, size, found, class_of, problems))
-    check_image_count(problems, max_bad_images, annotations_file)
+            entries = annotations_of.get(image_id, ())
+            records.append(_record(path, image_id, size, entries, class_of, problems))
+    check_image_count(problems, max_bad_images, annotations_file, images_dir)
     name = name or os.path.splitext(os.path.basename(annotations_file))[0]
     return DetectionDataset(name, categories, records, problems)
+
+
+def _subfolders(annotations_file):
+    """CVAT puts the images of `instances_default.json` into `images/default`, or into `images`."""
+    subset = os.path.splitext(os.path.basename(annotations_file))[0].partition("_")[2]
+    return (subset,) if subset else ()
 
 
 def _read_json(path):
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"`annotations_file` must be an existing JSON file. Received: annotations_file={path}"
+            "`annotations_file` must be an existing JSON file. "
+            f"Received: annotations_file={path}\n{tried(path)}"
         )
     try:
         # Some editors put a byte order mark in front.

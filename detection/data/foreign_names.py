@@ -1,5 +1,6 @@
 """Finding images under the names that annotation tools give them on the machine they run on."""
 
+import collections
 import os
 import re
 import urllib.parse
@@ -17,15 +18,19 @@ class FoundFile(NamedTuple):
         kind: Kind of problem (see `Problems`) or `None`, as of `NamedFiles.find`.
         tried: Tuple of the other names that were looked for.
         elsewhere: Boolean, whether it was found under one of these.
+        shared: A file that is there and may not be taken, because another name means it, too.
     """
 
     path: str
     kind: str | None
     tried: tuple = ()
     elsewhere: bool = False
+    shared: str | None = None
 
     def also(self):
-        """The other names that were looked for, as the end of a problem's detail."""
+        """What else was looked for, as the end of a problem's detail."""
+        if self.shared is not None:
+            return f"; {self.shared} is there, and another name means it, too"
         return f", also looked for as {', '.join(self.tried)}" if self.tried else ""
 
 
@@ -35,7 +40,7 @@ def find_files(files, names, subfolders=()):
     What a name may mean: with `/` for Windows' `\\`, the path of a URL, without leading folders
     (`upload/4/a.jpg` is looked for as `4/a.jpg` and `a.jpg`), in one of `subfolders`, and without
     the eight hexadecimal digits by which Label Studio tells uploads apart. A file is taken in this
-    way only if it is meant by no other name.
+    way only if no other name means it.
 
     Args:
         files: A `NamedFiles`.
@@ -45,32 +50,31 @@ def find_files(files, names, subfolders=()):
     Returns:
         A list of `FoundFile`, one for each name.
     """
-    found = [FoundFile(*files.find(name)) for name in names]
-    missing = [index for index, file in enumerate(found) if file.kind is not None]
-    if not missing:
-        return found
-    meant = {}  # How many names mean a file.
-    for file in found:
-        if file.kind is None:
-            meant[os.path.realpath(file.path)] = 1
-    for index in missing:
-        first, others = found[index], other_names(names[index], subfolders)
+    found = {name: FoundFile(*files.find(name)) for name in names}
+    missing = [name for name, file in found.items() if file.kind is not None]
+    if missing:
+        _look_elsewhere(files, found, missing, subfolders)
+    return [found[name] for name in names]
+
+
+def _look_elsewhere(files, found, missing, subfolders):
+    meant = collections.Counter(
+        os.path.realpath(file.path) for file in found.values() if file.kind is None
+    )
+    guesses = {}
+    for name in missing:
+        others = other_names(name, subfolders)
+        found[name] = found[name]._replace(tried=tuple(others))
         hits = (path for path, kind in map(files.find, others) if kind is None)
         path = next(hits, None)
-        found[index] = FoundFile(path or first.path, first.kind, tuple(others), path is not None)
         if path is not None:
-            real = os.path.realpath(path)
-            meant[real] = meant.get(real, 0) + 1
-    for index in missing:
-        file = found[index]
-        if not file.elsewhere:
-            continue
-        if meant[os.path.realpath(file.path)] == 1:
-            found[index] = file._replace(kind=None)
+            guesses[name] = path
+            meant[os.path.realpath(path)] += 1
+    for name, path in guesses.items():
+        if meant[os.path.realpath(path)] == 1:
+            found[name] = found[name]._replace(path=path, kind=None, elsewhere=True)
         else:
-            first = files.find(names[index])
-            found[index] = FoundFile(*first, file.tried)
-    return found
+            found[name] = found[name]._replace(shared=path)
 
 
 def other_names(name, subfolders=()):

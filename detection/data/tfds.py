@@ -6,6 +6,7 @@ from detection.data.checks import check_box
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.images import image_size
+from detection.data.missing_paths import tried
 from detection.data.problems import DataError, Problems
 from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
 
@@ -44,7 +45,13 @@ def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, m
     """
     import tensorflow_datasets as tfds
 
-    builder = open_builder(name, data_dir, download)
+    try:
+        builder = open_builder(name, data_dir, download)
+    except DataError as error:
+        if ":" in name:  # Refused, wherever it is.
+            raise
+        folder = data_dir or os.path.expanduser(tfds.core.constants.DATA_DIR)
+        raise DataError(f"{error}\n{tried(os.path.join(folder, name))}") from error
     names = _class_names(name, builder.info.features)
     dataset_name = builder.name
     decoders = {"image": tfds.decode.SkipDecoding()}

@@ -9,6 +9,7 @@ from defusedxml import DefusedXmlException
 
 from detection.data.checks import check_box, check_image_count, is_size, read_size
 from detection.data.dataset import Category, DetectionDataset, Record
+from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
 from keras_resnet.data.printable import printable
@@ -113,7 +114,8 @@ def load_voc(
         if size is not None:
             entries = _objects(tree, xml_path, size, class_of, keep_difficult, problems)
             records.append(Record(path, image_name, *size, *entries))
-    check_image_count(problems, max_bad_images, f"{root}, split {split!r},")
+    folder = os.path.join(root, "JPEGImages")
+    check_image_count(problems, max_bad_images, f"{root}, split {split!r},", folder)
     categories = [Category(index + 1, class_name) for index, class_name in enumerate(classes)]
     name = name or f"{os.path.basename(os.path.normpath(root))}_{split}"
     return DetectionDataset(name, categories, records, problems)
@@ -124,7 +126,7 @@ def _read_split(root, split):
         if not os.path.isdir(os.path.join(root, folder)):
             raise FileNotFoundError(
                 f"`root` must hold the folders Annotations and JPEGImages; {folder} is missing. "
-                f"Received: root={root}"
+                f"Received: root={root}\n{tried(os.path.join(root, folder))}"
             )
     path = os.path.join(root, "ImageSets", "Main", f"{split}.txt")
     if not os.path.isfile(path):
@@ -132,7 +134,7 @@ def _read_split(root, split):
         splits = sorted(os.path.splitext(os.path.basename(file))[0] for file in found)
         raise FileNotFoundError(
             f"The split file {path} does not exist; splits here: {splits}. "
-            f"Received: split={split!r}"
+            f"Received: split={split!r}\n{tried(path)}"
         )
     try:
         with open(path, encoding="utf-8-sig") as file:

@@ -105,3 +105,14 @@ def test_wrong_folders_and_splits_are_refused(tmp_path):
     (tmp_path / "ImageSets" / "Main" / "twice.txt").write_text("x 1\nx -1\n")
     with pytest.raises(DataError, match="more than once"):
         load_voc(tmp_path, "twice")
+
+
+def test_missing_paths_say_what_was_tried_and_what_is_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"(?s)Tried: .*Annotations\n  In .*: nothing"):
+        load_voc(tmp_path / "VOC2007", "train")
+    write_voc(tmp_path, {"x": voc_object("a", (2, 2, 9, 9))})
+    with pytest.raises(FileNotFoundError, match=r"(?s)Tried: .*test\.txt\n  In .*: train\.txt"):
+        load_voc(tmp_path, "test")
+    (tmp_path / "JPEGImages" / "x.jpg").rename(tmp_path / "JPEGImages" / "x.JPGE")
+    with pytest.raises(DataError, match=r"(?s)1 found.*In .*JPEGImages: x\.JPGE"):
+        load_voc(tmp_path, "train")
