@@ -4,10 +4,15 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import tempfile
+import time
 from pathlib import Path
 
 import keras
+
+_ASIDE = ".export-"
+_DAY = 24 * 60 * 60.0  # after which the folder of another machine's process counts as left
 
 
 def check_backend():
@@ -67,22 +72,60 @@ def publish(path, version, make, metadata_file):
     """
     path = Path(path)
     next_folder(path, version)  # Refuses before any work is done.
-    path.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".export-", dir=path))
-    try:
-        aside.chmod(0o755)  # mkdtemp makes private folders.
-        metadata = make(aside)
+    with aside(path) as folder:
+        metadata = make(folder)
         target = next_folder(path, version)  # Another process may have taken it in the meantime.
         metadata = {"version": int(target.name), **metadata}
-        assets = aside / "assets"
+        assets = folder / "assets"
         assets.mkdir(exist_ok=True)
         (assets / metadata_file).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
-        _sync(aside)
-        os.rename(aside, target)
+        _sync(folder)
+        os.rename(folder, target)
         _sync_folder(path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return target
+
+
+@contextlib.contextmanager
+def aside(path):
+    """A hidden folder on the disk of what is to be published, for what is not complete.
+
+    Those that killed processes left are removed.
+
+    Args:
+        path: folder, made if missing.
+
+    Yields:
+        `pathlib.Path` of an empty folder inside, removed at the end unless it was renamed.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    for left in path.glob(f"{_ASIDE}*"):
+        if _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
+    own = f"{_ASIDE}{socket.gethostname()}-{os.getpid()}-"
+    folder = Path(tempfile.mkdtemp(prefix=own, dir=path))
+    try:
+        folder.chmod(0o755)  # mkdtemp makes private folders.
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder):
+    """Whether the process that made a folder for what is not complete has ended."""
+    host, _, process = folder.name.removeprefix(_ASIDE).rpartition("-")[0].rpartition("-")
+    if host == socket.gethostname() and process.isdecimal() and os.name == "posix":
+        try:
+            os.kill(int(process), 0)  # asks only
+        except ProcessLookupError:
+            return True
+        except OSError:  # somebody else's process
+            return False
+        return False
+    try:
+        return time.time() - folder.stat().st_mtime > _DAY
+    except OSError:
+        return False
 
 
 def _sync(folder):

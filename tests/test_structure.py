@@ -96,7 +96,7 @@ PARTS = {
 }
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras_cv", "jax", "torch"}
 
-DISTRIBUTION_OF = {"yaml": "pyyaml", "PIL": "pillow"}
+DISTRIBUTION_OF = {"yaml": "pyyaml", "PIL": "pillow", "cv2": "opencv-python-headless"}
 
 
 def name_of(path):
@@ -230,7 +230,11 @@ def test_unknown_public_name():
 
 def test_every_dependency_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {name_of_requirement(text) for text in project["dependencies"]}
+    optional = project["optional-dependencies"]
+    extras = {name_of_requirement(t) for extra in ("onnx", "litert") for t in optional[extra]}
+    declared = {name_of_requirement(text) for text in project["dependencies"]} | extras
+    at_once = {name.split(".")[0] for module in FILES for name in imports(module, late=False)}
+    assert not extras & {name.replace("_", "-") for name in at_once}
     used = {name.split(".")[0] for module in FILES for name in imports(module)}
     used -= set(sys.stdlib_module_names) | set(PACKAGES)
     # The one only where the user has chosen it as the backend, the other comes with Keras.

@@ -61,10 +61,8 @@ def export_classifier(
     check_backend()
     tolerance = choose_tolerance(dtype, tolerance)
     next_folder(path, version)  # Refuses before any work is done.
-    images = _synthetic(source) if samples is None else [_read(sample) for sample in samples]
-    if not images:
-        raise ValueError("At least one sample is needed for the comparison. Received: samples=[]")
-    crops = [_crop(source, image) for image in images]
+    images = read_samples(source, samples)
+    crops = crop_samples(source, images)
 
     def make(folder):
         _write(source, folder, dtype, constant)
@@ -72,19 +70,18 @@ def export_classifier(
             **describe(source),
             "dtype": dtype,
             "constant_weights": bool(constant),
-            "self_check": _check(source, folder, images, np.stack(crops), tolerance),
+            "self_check": _check(source, folder, images, crops, tolerance),
         }
 
     return publish(path, version, make, METADATA_FILE)
 
 
-def describe(source):
-    """What a client of an exported classifier has to know, as plain data for JSON."""
-    classes = source.model.output_shape[-1]
+def describe_model(source):
+    """What holds for a classifier in every format, as plain data for JSON."""
     return {
-        "format": "classifier SavedModel of keras-resnet-detection",
         "package_version": importlib.metadata.version("keras-resnet-detection"),
         "name": source.name,
+        "architecture": source.architecture,
         "class_names": None if source.class_names is None else list(source.class_names),
         "preprocessing": {
             "resize": source.resize,
@@ -92,6 +89,15 @@ def describe(source):
             "interpolation": source.interpolation,
             "normalization": "inside the model",
         },
+    }
+
+
+def describe(source):
+    """What a client of an exported classifier has to know, as plain data for JSON."""
+    classes = source.model.output_shape[-1]
+    return {
+        "format": "classifier SavedModel of keras-resnet-detection",
+        **describe_model(source),
         "signatures": {
             "serving_default": {
                 "image_bytes": "string [B]: JPEG or PNG files of any sizes; their EXIF "
@@ -133,8 +139,7 @@ def _check(source, folder, images, crops, tolerance):
     import tensorflow as tf
 
     signatures = tf.saved_model.load(str(folder)).signatures
-    logits = with_dtype(source.model, "float32")(crops, training=False)
-    expected = tf.nn.softmax(logits).numpy()
+    expected = expected_probabilities(source, crops)
     by_pixels = signatures["serve"](images=tf.constant(crops))["probabilities"].numpy()
     files = tf.constant([_png(image) for image in images])
     by_files = signatures["serving_default"](image_bytes=files)["probabilities"].numpy()
@@ -148,6 +153,38 @@ def _check(source, folder, images, crops, tolerance):
         **figures,
         "max_probability_difference_of_files": of_files,
     }
+
+
+def read_samples(source, samples=None):
+    """The images that an export is compared on.
+
+    Args:
+        source: a `ClassifierSource`.
+        samples: list of paths or uint8 arrays `[H, W, 3]`; `None` for four synthetic ones.
+
+    Returns:
+        List of uint8 arrays `[H, W, 3]`.
+
+    Raises:
+        ValueError: there are none, or one is no image.
+    """
+    images = _synthetic(source) if samples is None else [_read(sample) for sample in samples]
+    if not images:
+        raise ValueError("At least one sample is needed for the comparison. Received: samples=[]")
+    return images
+
+
+def crop_samples(source, images):
+    """What evaluation would look at of images, float32 `[N, crop, crop, 3]`, 0..255."""
+    prepared = source.resize, source.crop, source.interpolation
+    return np.stack([centre_crop(image, *prepared).astype("float32") for image in images])
+
+
+def expected_probabilities(source, crops):
+    """Answers of the model in float32, an array `[N, K]`."""
+    import tensorflow as tf
+
+    return tf.nn.softmax(with_dtype(source.model, "float32")(crops, training=False)).numpy()
 
 
 def _synthetic(source):
@@ -171,10 +208,6 @@ def _read(sample):
             )
         return sample
     return decode_image(read_bytes(str(sample)), str(sample))
-
-
-def _crop(source, image):
-    return centre_crop(image, source.resize, source.crop, source.interpolation).astype("float32")
 
 
 def _png(image):

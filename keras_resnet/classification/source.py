@@ -35,6 +35,8 @@ class ClassifierSource:
         interpolation: str, how it resizes.
         published: float or None, published top-1 accuracy, 0..1.
         config: path of the configuration of the run that it comes from, or None.
+        architecture: dict of `network`, the function of `keras_resnet` that makes the network, and
+            `options`, its arguments; or None.
     """
 
     model: keras.Model
@@ -45,6 +47,7 @@ class ClassifierSource:
     interpolation: str = "bilinear"
     published: float | None = None
     config: Path | None = None
+    architecture: dict | None = None
 
 
 def open_classifier(weights, network=None, preprocessing=None):
@@ -108,6 +111,7 @@ def _open_folder(folder):
         about.get("interpolation") or "bilinear",
         published,
         config,
+        {name: model.description[name] for name in ("network", "options")},
     )
 
 
@@ -149,6 +153,8 @@ def _open_weights(weights, row, network, preprocessing):
             "interpolation": interpolation,
             "published": round(row.top1 / 100, 6),
         }
+    own = {name: value for name, value in options.items() if name in ("stride_in", "classes")}
+    known["architecture"] = {"network": network, "options": own}
     return ClassifierSource(model, row.name if row else weights, None, **known)
 
 

@@ -18,7 +18,7 @@ from keras_resnet.classification.feeds import (
 )
 from keras_resnet.classification.model import build_classifier, save_classifier
 from keras_resnet.data.errors import plain_data_errors
-from keras_resnet.data.problems import write_problems
+from keras_resnet.data.problems import problems_json
 from keras_resnet.features import freeze
 from keras_resnet.preprocessing import STYLES
 from keras_resnet.training import strict_json
@@ -134,8 +134,9 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         stack.enter_context(run_lock(folder))
     resume = from_main(lambda: resumes(config.run, folder))
     if is_main() and not resume:
-        write_file(folder / "config.yaml", dump_config(config).encode())
-        write_problems(folder / "problems.json", {"train": train, "val": val})
+        with writing(folder):
+            write_file(folder / "config.yaml", dump_config(config).encode())
+            write_file(folder / "problems.json", problems_json({"train": train, "val": val}))
     say(
         f"{model.get_layer('network').count_params():,} parameters, {steps} steps of "
         f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
