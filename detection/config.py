@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from detection.data import DataPipelineConfig
 from detection.model_config import BackboneConfig, ModelConfig
@@ -50,13 +58,14 @@ class ShapesConfig(StrictModel):
     seed: int = 0
 
 
+_SPLITTING = {"val_share", "split_seed"}
 _DATA_KEYS = {
     "shapes": {"root", "shapes"},
-    "coco": {"follow_links"},
-    "voc": {"root", "classes", "keep_difficult", "follow_links"},
-    "yolo": {"root", "follow_links"},
-    "csv": {"classes", "classes_file", "follow_links"},
-    "tfds": {"root", "name", "download", "keep_difficult"},
+    "coco": {"follow_links", *_SPLITTING},
+    "voc": {"root", "classes", "keep_difficult", "follow_links", *_SPLITTING},
+    "yolo": {"root", "follow_links", *_SPLITTING},
+    "csv": {"classes", "classes_file", "follow_links", *_SPLITTING},
+    "tfds": {"root", "name", "download", "keep_difficult", *_SPLITTING},
 }
 _SPLIT_KEYS = {
     "shapes": set(),
@@ -68,7 +77,7 @@ _SPLIT_KEYS = {
 }
 
 
-_OPTIONAL = ("root", "name", "classes", "classes_file")
+_OPTIONAL = ("root", "name", "classes", "classes_file", "val_share")
 
 
 class DataConfig(StrictModel):
@@ -89,6 +98,10 @@ class DataConfig(StrictModel):
     )
     train: _Splits = SplitConfig()
     val: _Splits = SplitConfig()
+    val_share: float | None = Field(
+        None, gt=0, lt=1, description="in place of val: share of train set apart for validation"
+    )
+    split_seed: int = Field(0, ge=0, description="which images val_share sets apart")
     shapes: ShapesConfig = ShapesConfig()
     follow_links: bool = Field(
         False, description="coco, voc, yolo, csv: whether links in folders may lead out of them"
@@ -99,15 +112,24 @@ class DataConfig(StrictModel):
     )
     pipeline: DataPipelineConfig = DataPipelineConfig()
 
+    @field_validator("train", "val", mode="before")
+    @classmethod
+    def _nothing_for_null(cls, value):
+        return {} if value is None else value
+
     @model_validator(mode="after")
     def _nothing_ignored(self):
         given = {name for name in _OPTIONAL if getattr(self, name) is not None}
-        given |= {name for name in ("download", "follow_links") if getattr(self, name)}
+        given |= {n for n in ("download", "follow_links", "split_seed") if getattr(self, n)}
         given |= set() if self.keep_difficult else {"keep_difficult"}
         given |= {"shapes"} if self.shapes != ShapesConfig() else set()
         self._refuse_unused(given, _DATA_KEYS)
         if self.classes is not None and self.classes_file is not None:
             raise ValueError("give either `classes` or `classes_file`")
+        if self.val_share is not None and self.val != SplitConfig():
+            raise ValueError("give either `val` or `val_share`; val=null leaves out the former")
+        if self.val_share is None and self.split_seed:
+            raise ValueError("`split_seed` goes with `val_share`")
         if not self.parts("train") or not self.parts("val"):
             raise ValueError("`train` and `val` need at least one part")
         for part in (*self.parts("train"), *self.parts("val")):

@@ -1,6 +1,6 @@
 """Opens the data sets that a configuration names, and says what is wrong with them."""
 
-from detection.data import DataError, join_datasets, load_dataset
+from detection.data import DataError, join_datasets, load_dataset, split_dataset
 from detection.data.checks import check_image_count, find_bad_images
 from detection.data.csv_boxes import csv_class_names
 from keras_resnet.data import errors
@@ -9,12 +9,15 @@ from keras_resnet.data import errors
 def open_dataset(config, split):
     """Opens one split, puts its parts together and checks its images.
 
+    With `config.val_share`, both splits are parts of the data set for training.
+
     Args:
         config: a `detection.config.DataConfig`.
         split: `"train"` or `"val"`.
 
     Returns:
-        A `DetectionDataset`; what was skipped or repaired is in its `problems`.
+        A `DetectionDataset`; what was skipped or repaired is in its `problems` (with
+        `config.val_share` in those of the training split).
 
     Raises:
         ValueError: keys that the format needs are missing, the data cannot be used
@@ -28,14 +31,23 @@ def open_dataset(config, split):
     ```
     """
     # With several parts, the place of each in the list belongs to its key.
-    parts = config.parts(split)
-    keys = [f"data.{split}" + (f".{i}" if len(parts) > 1 else "") for i in range(len(parts))]
+    source = _source(config, split)
+    parts = config.parts(source)
+    keys = [f"data.{source}" + (f".{i}" if len(parts) > 1 else "") for i in range(len(parts))]
     dataset = join_datasets(_open(config, split, *pair) for pair in zip(parts, keys))
     # All that readers and checks have left out of all parts.
     check_image_count(dataset.problems, config.max_bad_images, dataset.name)
     if not len(dataset):
         raise DataError(f"{dataset.name} has no images.\n{dataset.problems.summary()}")
-    return dataset
+    if config.val_share is None:
+        return dataset
+    train, val = split_dataset(dataset, config.val_share, config.split_seed)
+    return train if split == "train" else val
+
+
+def _source(config, split):
+    """The split of the configuration that holds the images of a split."""
+    return split if config.val_share is None else "train"
 
 
 def _open(config, split, part, key):
@@ -84,7 +96,7 @@ def _voc(config, split, part, key):
 def _yolo(config, split, part, key):
     return {
         "data_yaml": _needed(part.root or config.root, "data.root", config),
-        "split": part.split or split,
+        "split": part.split or _source(config, split),
         "max_bad_images": config.max_bad_images,
         "follow_links": config.follow_links,
     }
@@ -140,8 +152,14 @@ _OPTIONS = {
 
 def _needed(value, key, config):
     if value is None:
+        instead = ""
+        if key.startswith("data.val."):
+            instead = (
+                " If there is one set only, data.val_share=0.2 sets a fifth of the training "
+                "images apart (with data.val=null)."
+            )
         raise ValueError(
             f"`{key}` is needed for data of the format {config.format!r}: set it in the config or "
-            f"with `--set {key}=...`. Received: {key}=None"
+            f"with `--set {key}=...`.{instead} Received: {key}=None"
         )
     return value

@@ -10,6 +10,7 @@ from detection.data.plan import BatchPlan
 from detection.data.problems import DataError, Problems
 from detection.data.shapes import load_shapes, make_shapes
 from detection.data.sources import load_dataset, make_batches, numpy_batches
+from detection.data.split import split_dataset
 from detection.data.tfds import load_tfds
 from detection.data.transforms import prepare_image
 from detection.data.voc import load_voc
@@ -35,5 +36,6 @@ __all__ = [
     "make_shapes",
     "numpy_batches",
     "prepare_image",
+    "split_dataset",
     "verify_images",
 ]
