@@ -7,7 +7,8 @@ from detection.multi_view import augmentation_of
 from detection.predict import predict_dataset, predict_images
 from detection.report import write_report
 from detection.served import ServedDetector
-from keras_resnet.data.problems import write_problems
+from keras_resnet.data.problems import problems_json
+from keras_resnet.training.verified_folder import write_file
 
 
 @plain_data_errors()
@@ -68,7 +69,7 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         output.mkdir(parents=True, exist_ok=True)
         write_metrics(output / "metrics.json", metrics)
         write_results(output / "predictions.json", results)
-        write_problems(output / "problems.json", {split: dataset})
+        write_file(output / "problems.json", problems_json({split: dataset}))
         write_report(output, dataset, results, metrics)
     return metrics
 

@@ -19,7 +19,7 @@ from detection.report import write_report
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
 from keras_resnet.data.dataset import hash_files
-from keras_resnet.data.problems import write_problems
+from keras_resnet.data.problems import problems_json
 from keras_resnet.training import strict_json
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
@@ -49,6 +49,7 @@ from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run_state import resumes, run_folder
 from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
+from keras_resnet.training.write_errors import writing
 
 
 @plain_data_errors()
@@ -129,10 +130,11 @@ def _train(config, say, stop_by_signals, stack):
         steps_per_execution=config.train.steps_per_execution,
     )
     if is_main() and not resume:
-        write_file(folder / "config.yaml", dump_config(config).encode())
-        write_problems(folder / "problems.json", datasets)
-        plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
-        draw_training_batches(batches, categories, folder)
+        with writing(folder):
+            write_file(folder / "config.yaml", dump_config(config).encode())
+            write_file(folder / "problems.json", problems_json(datasets))
+            plot_labels(datasets["train"].to_coco(), folder / "labels.jpg")
+            draw_training_batches(batches, categories, folder)
     say(f"{model.count_params():,} parameters, {steps} steps of {pipeline.batch_size} images")
 
     share = batch_share()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import secrets
 
 import numpy as np
 
@@ -160,9 +161,9 @@ def _strict(value):
 
 def _write_json(path, value, indent=None):
     # Written beside its place and renamed, so that no reader ever sees half a file.
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    temporary = f"{os.fspath(path)}.{os.getpid()}.{secrets.token_hex(6)}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8") as file:
             json.dump(value, file, indent=indent, allow_nan=False, ensure_ascii=False)
             file.write("\n")
         os.replace(temporary, path)

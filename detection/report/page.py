@@ -12,6 +12,7 @@ from detection.report.gallery import best_threshold, choose, judge, picture
 from detection.report.machine import describe_machine
 from detection.report.tables import class_table, error_table, facts, figure, figures_table
 from keras_resnet.training.results import read_results
+from keras_resnet.training.verified_folder import write_file
 
 REPORT_FILE = "report.html"
 _LOSSES = "train/"
@@ -79,9 +80,7 @@ def write_report(folder, dataset, results, metrics, pictures=8):
     ]
     path = folder / REPORT_FILE
     page = _page(title, "".join(body), data)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(path)
+    write_file(path, page.encode())
     return path
 
 

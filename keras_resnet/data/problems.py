@@ -120,20 +120,22 @@ class Problems:
         raise DataError("\n".join(lines))
 
 
-def write_problems(path, datasets):
-    """Writes what was skipped or repaired in each split as JSON.
+def problems_json(datasets):
+    """What was skipped or repaired in each split, as the content of a JSON file.
 
     Args:
-        path: path of the file, such as `problems.json` of a run folder.
         datasets: dict from the name of a split to a data set with `problems`.
+
+    Returns:
+        bytes.
 
     Example:
     ```python
-    write_problems(folder / "problems.json", {"train": train, "val": val})
+    (folder / "problems.json").write_bytes(problems_json({"train": train, "val": val}))
     ```
     """
     content = {split: dataset.problems.to_dict() for split, dataset in datasets.items()}
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def _place(where, detail):

@@ -55,7 +55,8 @@ def write_whole(path, data):
         data: bytes or str.
     """
     new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with new.open("wb") as stream:
+    new.unlink(missing_ok=True)
+    with new.open("xb") as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,14 +1,15 @@
 """The batch at which a run diverged: kept as plain arrays, and computed again."""
 
 import contextlib
+import io
 import json
-import os
 import pathlib
 
 import keras
 import numpy as np
 
 from keras_resnet.training.variable_keys import variable_keys
+from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
 _ABOUT = "about"
@@ -27,12 +28,11 @@ def save_batch(path, x, y, about):
     """
     path = pathlib.Path(path)
     arrays = {key: np.asarray(value) for key, value in flat({"x": x, "y": y}).items()}
-    new = path.with_name(f".{path.name}.tmp")
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays, **{_ABOUT: np.array(json.dumps(about))})
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as stream:
-            np.savez_compressed(stream, **arrays, **{_ABOUT: np.array(json.dumps(about))})
-        os.replace(new, path)
+        write_file(path, content.getbuffer())
     return path
 
 

@@ -1,16 +1,20 @@
 """Locks on files and run folders that end with the process that holds them."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import socket
 import threading
+import warnings
 
 from keras_resnet.training.write_errors import writing
 
 RUN_LOCK = "run.lock"
 _FAR = 2**30  # Windows lets nobody read a byte that is locked; the note comes before it.
+# What systems say of disks without locks, such as some that are mounted over a network.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _held = set()
 
 
@@ -29,7 +33,13 @@ def held(path):
         path: path of the lock's file, made if missing, with its folder.
 
     Yields:
-        bool, whether this process has it. On systems and disks without locks always True.
+        bool, whether this process has it. On disks without locks always True.
+
+    Raises:
+        OSError: the file cannot be made or locked.
+
+    Warns:
+        UserWarning: the disk has no locks.
 
     Example:
     ```python
@@ -125,6 +135,12 @@ def _take(handle):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a disk without locks
-        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"The disk has no locks ({os.strerror(error.errno)}), so that nothing keeps two "
+            "processes from working in one run folder. See to it that they do not.",
+            stacklevel=2,
+        )
     return True

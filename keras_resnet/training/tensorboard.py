@@ -62,7 +62,8 @@ def tensorboard_callback(folder, **options):
     probe = pathlib.Path(folder) / f".{os.getpid()}.tmp"
     with writing(folder, _OTHERWISE):
         probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        probe.unlink(missing_ok=True)
+        probe.touch(exist_ok=False)
         probe.unlink()
     if keras.backend.backend() != "tensorflow":
         import tensorflow as tf

@@ -83,6 +83,7 @@ def write_file(path, data):
         data: bytes.
     """
     new = path.with_name(f".{path.name}.tmp")
+    new.unlink(missing_ok=True)  # of a writer that died
     try:
         _write(new, data)
         os.replace(new, path)
@@ -260,7 +261,8 @@ def _previous(folder):
 
 
 def _write(path, data):
-    with path.open("wb") as stream:
+    # A link that came with somebody's folder is not followed: the file must be new.
+    with path.open("xb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -8,6 +8,7 @@ import shutil
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 from keras_resnet.classification.config import ClassifierConfig
@@ -15,6 +16,7 @@ from keras_resnet.classification.train import train_classifier
 from keras_resnet.data.errors import DataError
 from keras_resnet.training import verified_folder
 from keras_resnet.training.artifact import load_artifact, save_artifact
+from keras_resnet.training.broken_batch import save_batch
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.results import CSVResults
 from keras_resnet.training.tensorboard import tensorboard_callback
@@ -167,6 +169,37 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
         tensorboard_callback(tmp_path / "board")
     monkeypatch.undo()
     train(tmp_path / "run", resume=True)
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
+    precious, folder = tmp_path / "precious", tmp_path / "run"
+    precious.write_text("precious")
+    folder.mkdir()
+    for name in (".config.yaml.tmp", ".batch.npz.tmp"):
+        (folder / name).symlink_to(precious)
+    verified_folder.write_file(folder / "config.yaml", b"a: 1")
+    save_batch(folder / "batch.npz", {"a": np.zeros(2)}, {}, {})
+    assert precious.read_text() == "precious"
+    assert sorted(p.name for p in folder.iterdir()) == ["batch.npz", "config.yaml"]
+    assert not any(p.is_symlink() for p in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "problems.json"])
+def test_a_run_that_cannot_be_begun(tmp_path, monkeypatch, name):
+    root, disk = tmp_path / "pets", Disk(monkeypatch)
+    for split in ("train", "val"):
+        write_folder(root / split, {"cat": 2}, size=(9, 9))
+    disk.fail("write", 1, name, errno.ENOSPC)
+    with pytest.raises(WriteError, match=r"No space left on device.*Make room"):
+        train_classifier(folder_config(root, tmp_path / "runs", False), lambda line: None)
+    assert not [p.name for p in (tmp_path / "runs" / "a").iterdir() if name in p.name]
+
+
+def test_a_batch_that_does_not_fit_leaves_nothing_behind(tmp_path, monkeypatch):
+    Disk(monkeypatch).fail("write", 1, "batch.npz", errno.ENOSPC)
+    with pytest.raises(WriteError, match=r"batch\.npz could not be written: No space"):
+        save_batch(tmp_path / "batch.npz", {"a": np.zeros(2)}, {}, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tensorboard_where_a_file_is(tmp_path):

@@ -1,6 +1,7 @@
 """Two processes never work in one run folder."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from keras_resnet.classification.config import ClassifierConfig
 from keras_resnet.classification.train import train_classifier
 from keras_resnet.training import locks
 from keras_resnet.training.locks import RunInUse, held, run_lock, who_holds
+from keras_resnet.training.write_errors import WriteError
 from tests.keras_resnet.training.test_loop import train, train_cut
 
 # Loaded by itself, it needs neither Keras nor a backend.
@@ -141,3 +143,24 @@ def test_the_note_is_no_lock(tmp_path):
             assert not again
     with held(path) as mine:
         assert mine
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_disk_without_locks_is_said(tmp_path, monkeypatch, number):
+    def no_locks(handle, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    words = r"has no locks .*nothing keeps two processes"
+    with pytest.warns(UserWarning, match=words), run_lock(tmp_path):
+        pass
+
+
+def test_a_lock_that_fails_for_another_reason_is_an_error(tmp_path, monkeypatch):
+    def broken(handle, operation):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fcntl.flock", broken)
+    words = r"run\.lock could not be written: Input/output error"
+    with pytest.raises(WriteError, match=words), run_lock(tmp_path):
+        pass
