@@ -1,13 +1,11 @@
 """Export of a detector for TensorFlow Serving."""
 
-import importlib.metadata
-
 from detection.export_check import check_export, choose_tolerance, make_samples
-from detection.multi_view import augmentation_of
+from detection.export_facts import describe_model, refuse_views
 from detection.served import METADATA_FILE
 from keras_resnet.export import fold_norms as fold
 from keras_resnet.export import with_dtype
-from keras_resnet.inference_graph import freeze
+from keras_resnet.inference_graph import SPATIAL, freeze
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
 
 
@@ -19,7 +17,7 @@ def export_saved_model(
     fold_norms=True,
     dtype="float32",
     tolerance=None,
-    constant=False,
+    constant=SPATIAL,
 ):
     """Writes a detector as a SavedModel that any TensorFlow process can serve.
 
@@ -57,8 +55,10 @@ def export_saved_model(
         tolerance: for bfloat16, what is accepted as difference from the model in float32: of the
             scores of a pair, of 1 and the IoU of its boxes, and as the share of detections without
             a counterpart. `None` for 0.2.
-        constant: bool, make the weights constants of the graph, a little faster on small images;
-            but TensorFlow then takes about fifteen times their size in memory to load it.
+        constant: which weights are constants of the graph instead of variables: `"spatial"`, the
+            3x3 kernels of up to a million numbers, which makes large images a fifth faster; True,
+            all, or False, none. To load constants TensorFlow takes some twenty times their size
+            in memory.
 
     Returns:
         The folder `<path>/<version>`, a `pathlib.Path`.
@@ -79,13 +79,7 @@ def export_saved_model(
     """
     check_backend()
     tolerance = choose_tolerance(dtype, tolerance)
-    if augmentation_of(model) is not None:
-        raise ValueError(
-            "A served model looks at an image once: test-time augmentation cannot be exported. "
-            "Load the model without it, detection.load(run, overrides=['test_time=null']), or pass "
-            "--set model.test_time=null to scripts/export_saved_model.py. "
-            f"Received: model.test_time={model.architecture['test_time']}"
-        )
+    refuse_views(model)
     next_folder(path, version)  # Refuses before any work is done.
     if model.compute_dtype != "float32":
         model = with_dtype(model, "float32")
@@ -100,7 +94,7 @@ def export_saved_model(
             **describe(model),
             "norms_folded": bool(fold_norms),
             "dtype": dtype,
-            "constant_weights": bool(constant),
+            "constant_weights": constant,
             "self_check": check_export(model, folder, samples, tolerance),
         }
 
@@ -140,13 +134,7 @@ def describe(model):
     """What a client of an exported model has to know, as plain data for JSON."""
     return {
         "format": "Faster R-CNN SavedModel of keras-resnet-detection",
-        "package_version": importlib.metadata.version("keras-resnet-detection"),
-        "categories": [dict(category) for category in model.categories],
-        "class_names": list(model.class_names),
-        "preprocessing": dict(model.preprocessing),
-        "max_detections": model.roi_heads.selection.max_detections,
-        "score_threshold": model.roi_heads.selection.score_threshold,
-        "nms_threshold": model.roi_heads.selection.nms_threshold,
+        **describe_model(model),
         "signatures": {
             "serving_default": {
                 "image_bytes": "string [B]: JPEG or PNG files of any sizes; "

@@ -5,7 +5,10 @@ import math
 # What one graph may have, a limit of protocol buffers, less room for its operations.
 MAX_BYTES = 2**31 - 2**25
 
+SPATIAL = "spatial"  # A value of `constant`.
+
 _SMALLEST_VARIABLE = 1024  # numbers
+_LARGEST_SPATIAL = 2**20
 _FOLDED = ("Cast", "Identity", "Reshape")
 
 
@@ -15,16 +18,18 @@ def freeze(function, signature, constant=True):
     In the copy, 16-bit weights are stored in 16 bits, and where every n-th pixel is taken before a
     1x1 convolution, the convolution strides instead.
 
-    Constant weights are brought into the layout of the processor once, weights in variables at
-    every call, which costs what copying them costs: much of the time of one small image, little
-    of that of a large image or a batch. But TensorFlow copies a graph about fifteen times
-    while it prepares it, with the constants in it.
+    Constant weights are brought into the layout of the processor once; weights in variables at
+    every call, or the processor computes in a slower layout. The first costs what copying them
+    costs, much of the time of one small image; the second is felt in 3x3 convolutions of large
+    maps. But TensorFlow copies a graph about fifteen times while it prepares it, with the
+    constants in it.
 
     Args:
         function: callable from tensors, by name, to a dict of tensors, made of TensorFlow
             operations.
         signature: dict from the names to `tf.TensorSpec`.
         constant: bool, make the weights constants of the graph; else they are variables.
+            `"spatial"` does so with the kernels, larger than 1x1, of at most a million numbers.
 
     Returns:
         `(call, variables)`. `call` is a `tf.function` from a dict of tensors, by name, to the same
@@ -32,7 +37,8 @@ def freeze(function, signature, constant=True):
         `variables` is the list of those, which must be saved with it.
 
     Raises:
-        ValueError: constant weights exceed the 2 GB of a TensorFlow graph.
+        ValueError: `constant` is something else, or the weights exceed the 2 GB of a TensorFlow
+            graph.
 
     Example:
 
@@ -45,6 +51,10 @@ def freeze(function, signature, constant=True):
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+    if constant not in (True, False, SPATIAL):
+        raise ValueError(
+            f"`constant` must be True, False or {SPATIAL!r}. Received: constant={constant!r}"
+        )
     specs = {
         name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in signature.items()
     }
@@ -57,7 +67,7 @@ def freeze(function, signature, constant=True):
         )
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
     graph = simplify(frozen.graph.as_graph_def(), [t.op.name for t in frozen.outputs])
-    variables = {} if constant else _variables(graph)
+    variables = {} if constant is True else _variables(graph, constant == SPATIAL)
     names = sorted(traced.structured_outputs)  # the order in which TensorFlow flattens a dict
     inputs = [tensor.op.name for tensor in frozen.inputs]
     outputs = [tensor.name for tensor in frozen.outputs]
@@ -75,15 +85,18 @@ def freeze(function, signature, constant=True):
     return call, list(variables.values())
 
 
-def _variables(graph):
+def _variables(graph, keep_spatial):
     """Makes weights inputs of a graph; returns variables with their values, by node."""
     import tensorflow as tf
 
     variables = {}
+    kernels = {node.input[1] for node in graph.node if node.op == "Conv2D"} if keep_spatial else ()
     for node in graph.node:
         value = tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
         # TensorFlow has to know small constants, such as shapes, while it prepares the graph.
         if value is None or value.size < _SMALLEST_VARIABLE or value.dtype.kind in "biuSO":
+            continue
+        if node.name in kernels and value.shape[:2] != (1, 1) and value.size <= _LARGEST_SPATIAL:
             continue
         variables[node.name] = tf.Variable(value, trainable=False)
         dtype = node.attr["dtype"].type

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from _common import only_the_model, quiet_start, run
 
+CONSTANT = {"all": True, "spatial": "spatial", "none": False}
+
 
 def main():
     parser = argparse.ArgumentParser(
@@ -37,9 +39,9 @@ def main():
     )
     parser.add_argument(
         "--constant",
-        action=argparse.BooleanOptionalAction,
-        help="make the weights constants of the graph: faster for single small images, but takes "
-        "more memory to load (default: for classifiers)",
+        choices=CONSTANT,
+        help="which weights are constants of the graph: faster, but takes more memory to load "
+        "(default: all of a classifier, the spatial convolutions of a detector)",
     )
     parser.add_argument(
         "--samples",
@@ -68,7 +70,7 @@ def main():
         "tolerance": arguments.tolerance,
     }
     if arguments.constant is not None:
-        options["constant"] = arguments.constant
+        options["constant"] = CONSTANT[arguments.constant]
     export = _classifier if _is_classifier(arguments) else _detector
     folder, facts, metadata = export(arguments, options)
     check = _check(folder / "assets" / metadata)

@@ -69,7 +69,7 @@ def export_classifier(
         return {
             **describe(source),
             "dtype": dtype,
-            "constant_weights": bool(constant),
+            "constant_weights": constant,
             "self_check": _check(source, folder, images, crops, tolerance),
         }
 

@@ -189,7 +189,7 @@ def networks(dtype, batch=1, height=800, width=1344, quick=False):
     import tensorflow as tf
 
     from keras_resnet.export import fold_norms
-    from keras_resnet.inference_graph import freeze
+    from keras_resnet.inference_graph import SPATIAL, freeze
 
     if quick:
         height, width = 96, 128
@@ -224,7 +224,7 @@ def networks(dtype, batch=1, height=800, width=1344, quick=False):
         "pooled": tf.TensorSpec(regions, pooled.dtype),
     }
     inputs = {"images": tf.constant(_pixels(batch, height, width), tf.float32), "pooled": pooled}
-    frozen, _ = freeze(run, signature, constant=False)  # as the exported detector has its weights
+    frozen, _ = freeze(run, signature, SPATIAL)  # as the exported detector has its weights
     return lambda: frozen(inputs)["logits"].numpy(), {"images": batch}
 
 

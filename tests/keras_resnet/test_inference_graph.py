@@ -48,6 +48,22 @@ def test_same_outputs_with_constants_and_with_variables(network, images, constan
     assert len(reads) == len(variables)
 
 
+def test_spatial_kernels_alone_as_constants(network, images):
+    call, variables = freeze(lambda images: {"y": network(images)}, SPEC, "spatial")
+    found = call({"images": tf.constant(images)})
+    np.testing.assert_allclose(found["y"], network(images), rtol=1e-5, atol=1e-7)
+    shapes = {tuple(v.shape) for v in variables}
+    large = {tuple(w.shape) for w in network.weights if np.prod(w.shape) >= 1024}
+    spatial = {shape for shape in large if len(shape) == 4 and shape[0] > 1}
+    assert spatial and large - spatial
+    assert shapes == large - spatial
+
+
+def test_other_kinds_of_constants_are_refused(network):
+    with pytest.raises(ValueError, match="constant='all'"):
+        freeze(lambda images: {"y": network(images)}, SPEC, "all")
+
+
 def test_names_of_outputs_keep_their_tensors(images):
     def function(images):
         return {"b": images + 1.0, "a": images[:, 0], "c": tf.shape(images)}
