@@ -4,10 +4,25 @@ Nothing here is needed: every operation has a `keras.ops` form, which other back
 TensorFlow is imported inside the functions only.
 """
 
+import contextlib
+
 import keras
 
 # Up to this many images the loop over a batch is unrolled, so that its kernels run side by side.
 _UNROLLED_IMAGES = 32
+
+_sparse_allowed = True
+
+
+@contextlib.contextmanager
+def without_sparse_kernels():
+    """Within it no sparse matrices are used, which other runtimes than TensorFlow do not have."""
+    global _sparse_allowed
+    before, _sparse_allowed = _sparse_allowed, False
+    try:
+        yield
+    finally:
+        _sparse_allowed = before
 
 
 def kernels_available():
@@ -100,7 +115,7 @@ def sparse_kernels_available():
 
     On a GPU the order in which the kernel adds up is not fixed.
     """
-    if not kernels_available():
+    if not _sparse_allowed or not kernels_available():
         return False
     import tensorflow as tf
 
