@@ -2,6 +2,7 @@
 
 from detection.data.checks import verify_images
 from detection.data.coco import load_coco
+from detection.data.coco_writer import coco_content, extract_images
 from detection.data.config import DataPipelineConfig
 from detection.data.csv_boxes import load_csv
 from detection.data.dataset import Category, DetectionDataset, Record
@@ -24,6 +25,8 @@ __all__ = [
     "DetectionDataset",
     "Problems",
     "Record",
+    "coco_content",
+    "extract_images",
     "join_datasets",
     "load_coco",
     "load_csv",

@@ -19,8 +19,10 @@ def load_coco(images_dir, annotations_file, name=None, max_bad_images=0, follow_
     """Reads a data set in COCO's format.
 
     Categories are sorted by their id and numbered from 0; the original ids stay in
-    `dataset.categories`. Crowd boxes are kept and marked. Images without annotations are kept.
-    Boxes that cannot be used are skipped or clipped and counted in `dataset.problems`.
+    `dataset.categories`. Crowd boxes are kept and marked, and so are those with `difficult: 1`,
+    which is no part of the format but written by `DetectionDataset.to_coco`. Images without
+    annotations are kept. Boxes that cannot be used are skipped or clipped and counted in
+    `dataset.problems`.
 
     The exports of Label Studio and CVAT are read as they are. An image that is not in the folder
     under its `file_name`, which may be a path on the server or on Windows, is looked for by the
@@ -95,8 +97,7 @@ def _load(images_dir, annotations_file, name, max_bad_images, follow_links):
         if size is None:
             continue
         if image_id in sound:
-            boxes, classes, crowds, areas = sound[image_id]
-            records.append(Record(path, image_id, *size, boxes, classes, crowds, None, areas))
+            records.append(Record(path, image_id, *size, *sound[image_id]))
         else:
             entries = annotations_of.get(image_id, ())
             records.append(_record(path, image_id, size, entries, class_of, problems))
@@ -193,7 +194,7 @@ def _size(image, path, image_id, problems):
 
 
 def _record(path, image_id, size, entries, class_of, problems):
-    boxes, classes, crowds, areas = [], [], [], []
+    boxes, classes, crowds, flags, areas = [], [], [], [], []
     for position, entry in entries:
         where = _where(f"{path}, image {image_id!r}", entry, position)
         if _key(entry, "category_id") not in class_of:
@@ -215,8 +216,10 @@ def _record(path, image_id, size, entries, class_of, problems):
         if crowd not in (0, 1, None):
             problems.add("malformed_crowd", where, f"iscrowd {crowd!r}")
         crowds.append(crowd == 1)
+        flag = entry.get("difficult")
+        flags.append(type(flag) is int and flag == 1)
         areas.append(_area(entry.get("area")) or (box[2] - box[0]) * (box[3] - box[1]))
-    return Record(path, image_id, *size, boxes, classes, crowds, None, areas)
+    return Record(path, image_id, *size, boxes, classes, crowds, flags, areas)
 
 
 def _numbers(bbox):

@@ -25,9 +25,9 @@ def split_sound(entries, images, class_of):
         class_of: dict from category id to contiguous class.
 
     Returns:
-        A tuple `(sound, others)`: dict from image id to `(boxes, classes, is_crowd, areas)`, the
-        arguments of a `Record` in the order of the file, with an entry for each image whose
-        annotations are all sound; and a list of `(position, entry)`, the annotations of all
+        A tuple `(sound, others)`: dict from image id to `(boxes, classes, is_crowd, difficult,
+        areas)`, the arguments of a `Record` in the order of the file, with an entry for each image
+        whose annotations are all sound; and a list of `(position, entry)`, the annotations of all
         others.
     """
     sizes = [_size(entry) for entry in images.values()]
@@ -62,7 +62,7 @@ def _block(rows, position, class_of, sizes):
 
     Returns:
         `image`, the positions of their images (-1: unknown); `sound`, whether an annotation is
-        beyond doubt; and the arguments of a `Record`: boxes, classes, is_crowd, areas.
+        beyond doubt; and the arguments of a `Record`: boxes, classes, is_crowd, difficult, areas.
     """
     if not set(map(type, rows)) <= {dict}:
         rows = [row if type(row) is dict else {} for row in rows]
@@ -83,8 +83,12 @@ def _block(rows, position, class_of, sizes):
         sound &= [crowd in (0, 1, None) for crowd in crowds]
         crowds = map(bool, crowds)
     crowds = np.fromiter(crowds, bool, count)
+    # Beyond COCO, as `DetectionDataset.to_coco` writes it.
+    flags = _values(rows, "difficult", {int}, 0)
+    difficult = np.fromiter((flag == 1 for flag in flags), bool, count)
     sound &= (image >= 0) & (classes >= 0)
-    return image, sound, boxes.astype("float32"), classes, crowds, areas.astype("float32")
+    areas = areas.astype("float32")
+    return image, sound, boxes.astype("float32"), classes, crowds, difficult, areas
 
 
 def _values(rows, name, types, default):
