@@ -13,6 +13,7 @@ MAX_DEPTH = 200
 MAX_VALUES = 500_000
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _OPENING, _CLOSING = frozenset(b"[{"), frozenset(b"]}")
 
 
@@ -30,8 +31,8 @@ def loads(data, where="value", max_bytes=MAX_BYTES, max_values=MAX_VALUES):
         The value.
 
     Raises:
-        UntrustedFileError: not JSON, too large, NaN or infinity, repeated keys, or nested more
-            than `MAX_DEPTH` deep.
+        UntrustedFileError: not JSON, too large, NaN or infinity, repeated keys, halves of
+            characters, or nested more than `MAX_DEPTH` deep.
     """
     if len(data) > max_bytes:
         raise UntrustedFileError(f"{where} is larger than {max_bytes} bytes.")
@@ -40,12 +41,16 @@ def loads(data, where="value", max_bytes=MAX_BYTES, max_values=MAX_VALUES):
     if _depth(data) > MAX_DEPTH:
         raise UntrustedFileError(f"{where} is nested too deeply, more than {MAX_DEPTH} levels.")
     try:
-        return json.loads(
+        value = json.loads(
             data.decode("utf-8"),
             parse_constant=_no_constant,
             parse_float=_finite,
             object_pairs_hook=_unique,
         )
+        if _SURROGATE.search(data):
+            # Two of them are a character; one alone is text that cannot be written or printed.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except RecursionError:
         raise UntrustedFileError(f"{where} is nested too deeply.") from None
     except ValueError as error:

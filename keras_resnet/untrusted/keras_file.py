@@ -121,6 +121,8 @@ def check_size(build, description, shapes, where):
     # What the layers' constructors make of arguments of any kind.
     except Exception as error:
         raise UntrustedFileError(f"{where} describes no model that can be built: {error}") from None
+    if not isinstance(model, keras.Model):
+        raise UntrustedFileError(f"{where} describes no model but a {type(model).__name__}.")
     needed = sum(math.prod(weight.shape) for weight in model.weights)
     stored = sum(map(math.prod, shapes))
     if needed > stored:

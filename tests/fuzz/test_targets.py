@@ -15,6 +15,9 @@ FOUND = {
     "image_bytes": [],
     "cifar_pickle": [],
     "npz": [],
+    "safetensors_file": [],
+    "hdf5_file": [],
+    "keras_archive": [],
 }
 
 

@@ -48,11 +48,17 @@ def test_anything_is_read_as_the_module_reads_it_or_refused(data):
         (b'"' + b"x" * 2**24 + b'"', "larger than"),
         (b"\xff", "not valid JSON"),
         (b"9" * 5000, "not valid JSON"),
+        (rb'["\ud83d"]', "surrogates not allowed"),
+        (rb'{"\uDE00\uD83D": 1}', "surrogates not allowed"),
     ],
 )
 def test_refused(data, reason):
     with pytest.raises(UntrustedFileError, match=f"^mine .*{reason}"):
         loads(data, "mine")
+
+
+def test_characters_written_as_two_halves():
+    assert loads(rb'["\ud83d\ude00", "\\ud83d"]') == ["\U0001f600", "\\ud83d"]
 
 
 def test_brackets_inside_strings_are_no_depth():
