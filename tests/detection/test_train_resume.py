@@ -12,10 +12,12 @@ import yaml
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.keras_resnet.training.scripts_killed import assert_same_in_the_end, environment_of
 
+PARTS = 10  # of the fifty steps, each run by itself
 PLAN = [
     ("fsync", 14, "SIGKILL"),
     ("evaluation", 1, "SIGKILL"),
-    ("step", 2, "SIGTERM"),
+    ("step", 1, "SIGTERM"),
+    ("step", 1, "SIGINT"),
 ]
 
 
@@ -36,11 +38,12 @@ def test_ended_in_a_write_an_evaluation_and_a_step(tmp_path, backend):
     )
     assert f"continuing {tmp_path / 'runs' / 'cut'} after step " in said
     assert "Stopped by SIGTERM after step " in said
+    assert "Stopped by SIGINT after step " in said
 
 
-def continued(tmp_path, backend, length):
+def continued(tmp_path, backend, *arguments):
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("every_step.py"), tmp_path, length],
+        [sys.executable, Path(__file__).with_name("every_step.py"), tmp_path, *arguments],
         env={**os.environ, **environment_of(backend, tmp_path / "compiled")},
         capture_output=True,
         text=True,
@@ -57,9 +60,10 @@ def test_continued_from_three_moments(tmp_path, backend):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_continued_from_every_one_of_fifty_steps(tmp_path, backend):
-    found = continued(tmp_path, backend, "long")
+def test_continued_from_every_one_of_fifty_steps(tmp_path, backend, part):
+    found = continued(tmp_path, backend, "long", f"{part}/{PARTS}")
     assert found["seen"].count("step") == 50 and found["seen"].count("evaluation") == 3
     # An evaluation changes nothing on the disk.
-    assert found["continued"] == 50 and found["wrong"] == []
+    assert found["continued"] == 50 // PARTS and found["wrong"] == []

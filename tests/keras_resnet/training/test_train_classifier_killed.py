@@ -13,6 +13,7 @@ PLAN = [
     ("fsync", 9, "SIGKILL"),
     ("evaluation", 1, "SIGKILL"),
     ("step", 3, "SIGTERM"),
+    ("step", 2, "SIGINT"),
 ]
 
 
@@ -60,4 +61,5 @@ def test_ended_in_a_step_a_write_and_an_evaluation(tmp_path, config, backend):
     said = assert_same_in_the_end("train_classifier.py", config, runs, PLAN, backend, [])
     assert "SIGTERM: stopping after this step (again: at once)" in said
     assert "Stopped by SIGTERM after step " in said
+    assert "Stopped by SIGINT after step " in said
     assert json.loads((runs / "cut" / "weights" / "checkpoints.json").read_text())["epoch"]
