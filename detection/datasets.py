@@ -1,8 +1,11 @@
 """Opens the data sets that a configuration names, and says what is wrong with them."""
 
+import os
+
 from detection.data import DataError, join_datasets, load_dataset, split_dataset
 from detection.data.checks import check_image_count, find_bad_images
 from detection.data.csv_boxes import csv_class_names
+from detection.data.missing_paths import first_names
 from keras_resnet.data import errors
 
 
@@ -38,11 +41,20 @@ def open_dataset(config, split):
     # All that readers and checks have left out of all parts.
     check_image_count(dataset.problems, config.max_bad_images, dataset.name)
     if not len(dataset):
-        raise DataError(f"{dataset.name} has no images.\n{dataset.problems.summary()}")
+        raise DataError(
+            f"{dataset.name} has no images.\n{dataset.problems.summary()}{_there(config, parts)}"
+        )
     if config.val_share is None:
         return dataset
     train, val = split_dataset(dataset, config.val_share, config.split_seed)
     return train if split == "train" else val
+
+
+def _there(config, parts):
+    """What is in the folders that a configuration names, as lines of a message."""
+    named = [path for part in parts for path in (part.images, part.root or config.root)]
+    folders = dict.fromkeys(path for path in named if path is not None and os.path.isdir(path))
+    return "".join(f"\n  In {folder}: {first_names(folder)}" for folder in folders)
 
 
 def _source(config, split):

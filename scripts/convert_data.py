@@ -17,7 +17,7 @@ import argparse
 import json
 from pathlib import Path
 
-from _common import run
+from _common import quiet_start, run
 
 # By format: the name of the source among the arguments of its reader, and other arguments.
 _ARGUMENTS = {
@@ -70,6 +70,7 @@ def main():
     if not out.parent.is_dir():
         raise FileNotFoundError(f"The folder of --out must exist. Received: --out {out}")
 
+    quiet_start()
     from detection.data import coco_content, extract_images, load_dataset
     from keras_resnet.training.verified_folder import write_file
 

@@ -173,3 +173,12 @@ def test_errors_inside_a_pipeline_are_unwrapped():
         plain_data_errors(),
     ):
         raise DataError("The image a.jpg is bad: cut.")
+
+
+def test_without_any_image_it_says_what_is_in_the_folder(tmp_path):
+    folder = write_coco(tmp_path / "set", 2)
+    settings = coco_settings(folder, folder)
+    for split in ("train", "val"):
+        settings[split]["images"] = str(folder)
+    with pytest.raises(DataError, match=r"has no images[\s\S]*In .*: annotations\.json, images/"):
+        open_dataset(DataConfig(**settings, max_bad_images=9), "train")
