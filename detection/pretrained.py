@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 
 import keras
 import pydantic
@@ -169,6 +170,10 @@ def load_pretrained(model, source):
         FileNotFoundError: if there is no such file.
         OSError: if published weights are not on this machine; says how to get them.
 
+    Warns:
+        UserWarning: if the anchors have other sizes than those that the weights were trained with,
+            which is of use only where the model is trained further.
+
     Example:
 
     ```python
@@ -182,6 +187,14 @@ def load_pretrained(model, source):
         raise ValueError(
             "The model computes something else with these weights than they were trained for; "
             "change its configuration:\n  " + "\n  ".join(different)
+        )
+    sizes = [_option(m.architecture, "rpn", "anchor_sizes") for m in (origin, model)]
+    if sizes[0] != sizes[1]:
+        warnings.warn(
+            "The weights were trained with anchors of other sizes: they propose regions of the "
+            "wrong size until they are trained with these. To keep the anchors of the weights, set "
+            f"model.rpn.anchor_sizes to {sizes[0]}. Received: anchor_sizes={sizes[1]}",
+            stacklevel=2,
         )
     _copy(origin, model, with_predictors=origin.class_names == model.class_names)
     return model

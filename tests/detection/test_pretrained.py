@@ -1,5 +1,7 @@
 """Detectors from trained weights: what is loaded, what is new, and what then trains."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -263,6 +265,22 @@ def test_a_built_detector_is_filled_but_for_other_classes(tmp_path):
         np.testing.assert_array_equal(values(same)[key], expected)
         is_output = any(name in key for name in OUTPUT_LAYERS)
         np.testing.assert_array_equal(values(other)[key], new[key] if is_output else expected)
+
+
+def test_anchors_of_other_sizes_are_said(tmp_path):
+    """No tensor shows them."""
+    detection.save_model(small_model(), tmp_path / "m")
+    other = small_model(rpn={"anchor_sizes": [[8], [16], [32], [64]]})
+    words = r"other sizes.*set model\.rpn\.anchor_sizes to \[\[16.*Received: anchor_sizes=\[\[8"
+    with pytest.warns(UserWarning, match=words):
+        detection.load_pretrained(other, tmp_path / "m")
+    same = small_model()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        detection.load_pretrained(same, tmp_path / "m")
+    for key, expected in values(same).items():
+        if "seed" not in key:
+            np.testing.assert_array_equal(values(other)[key], expected)
 
 
 def test_a_detector_that_computes_something_else_is_not_filled(state):
