@@ -51,5 +51,6 @@ def _best_boxes(boxes, scores):
     """The box of every region in its best class: [B, N, 4]."""
     if boxes.shape[2] == 1:
         return ops.squeeze(boxes, 2)
-    best = ops.cast(ops.argmax(scores, axis=-1), "int32")
+    # `ops.argmax` of TensorFlow looks at the bits of zeros, which ONNX cannot.
+    best = ops.cast(ops.top_k(scores, 1)[1][..., 0], "int32")
     return ops.squeeze(ops.take_along_axis(boxes, best[..., None, None], axis=2), 2)

@@ -100,9 +100,7 @@ def write_file(call, signature, path):
 
     with _optional(path.suffix):
         if path.suffix == ".onnx":
-            import tf2onnx
-
-            tf2onnx.convert.from_function(function, specs, opset=OPSET, output_path=str(path))
+            _write_onnx(function, specs, path)
             return
         import ai_edge_litert.interpreter  # noqa: F401  The comparison will need it.
     holder = tf.Module()
@@ -111,6 +109,22 @@ def write_file(call, signature, path):
         [function.get_concrete_function()], holder
     )
     path.write_bytes(converter.convert())
+
+
+def _write_onnx(function, specs, path):
+    import onnx
+    import tf2onnx
+
+    model, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
+    # What it cannot convert, it copies as it is.
+    present = {(node.domain, node.op_type) for node in model.graph.node}
+    unknown = sorted(kind for domain, kind in present if not onnx.defs.has(kind, domain=domain))
+    if unknown:
+        raise ValueError(
+            "The model has operations that ONNX does not have: export it as a SavedModel. "
+            f"Received: {', '.join(unknown)}"
+        )
+    onnx.save(model, str(path))
 
 
 def open_file(path):

@@ -122,3 +122,17 @@ def test_refused(source, ending, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"pip install 'keras-resnet-detection\[(onnx|litert)\]'"):
         export_file(source, tmp_path / f"new{ending}")
     assert [p.name for p in tmp_path.iterdir()] == [present.name]
+
+
+def test_operations_that_onnx_does_not_have(tmp_path):
+    pytest.importorskip("tf2onnx")
+    import tensorflow as tf
+
+    from keras_resnet.model_file import write_file
+
+    def call(tensors):
+        return {"bits": tf.bitcast(tensors["images"], tf.int32)}
+
+    with pytest.raises(ValueError, match=r"does not have: export it as a SavedModel.* Bitcast"):
+        write_file(call, {"images": tf.TensorSpec([2], tf.float32)}, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
