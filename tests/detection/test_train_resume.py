@@ -15,6 +15,7 @@ from tests.keras_resnet.training.scripts_killed import assert_same_in_the_end, e
 PARTS = 10  # of the fifty steps, each run by itself
 PLAN = [
     ("fsync", 14, "SIGKILL"),
+    ("prediction", 1, "SIGKILL"),
     ("evaluation", 1, "SIGKILL"),
     ("step", 1, "SIGTERM"),
     ("step", 1, "SIGINT"),

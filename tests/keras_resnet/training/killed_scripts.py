@@ -14,13 +14,18 @@ import sys
 import traceback
 from pathlib import Path
 
-import detection.train  # noqa: F401 - so that the processes need not import it each
-import keras_resnet.classification.train  # noqa: F401
+import detection.predict
+import detection.train  # so that the processes need not import it each
+import keras_resnet.classification.evaluation
+import keras_resnet.classification.train
 from keras_resnet.training import loop_callbacks
 
 
 class Moments:
-    """Sends this process a signal at the n-th step, evaluation or write to the disk."""
+    """Sends this process a signal at the n-th step, evaluation or write to the disk.
+
+    An `"evaluation"` is about to return its figures, a `"prediction"` is a batch within it.
+    """
 
     def __init__(self, kind, number, name):
         self.kind, self.left, self.signal = kind, number, name
@@ -41,6 +46,8 @@ class Moments:
 
             start(own, evaluated, *arguments, **options)
 
+        for module in (detection.predict, keras_resnet.classification.evaluation):
+            module.predict_batch = self.predicting(module.predict_batch)
         fsync = os.fsync
 
         def sync(handle):
@@ -50,6 +57,13 @@ class Moments:
         loop_callbacks.Everyone.on_train_batch_begin = begin
         loop_callbacks.Evaluate.__init__ = init
         os.fsync = sync
+
+    def predicting(self, predict):
+        def predicted(*arguments, **options):
+            self.happens("prediction")
+            return predict(*arguments, **options)
+
+        return predicted
 
     def happens(self, kind):
         self.left -= kind == self.kind

@@ -12,7 +12,7 @@ import pytest
 from keras_resnet.training.devices import data_parallel
 
 PROGRAM = """
-import json, sys
+import json, shutil, sys
 import keras, numpy as np
 
 if keras.backend.backend() == "tensorflow":
@@ -79,9 +79,11 @@ try:
     train(2, sys.argv[1] + "/cut", callbacks=[Stop()])
 except KeyboardInterrupt:
     pass
-losses = []
-weights, averages = train(2, sys.argv[1] + "/cut", resume=True, callbacks=[Losses()])
-found.append({"losses": losses, "weights": weights, "averages": averages})
+shutil.copytree(sys.argv[1] + "/cut", sys.argv[1] + "/cut_1")
+for devices, cut in ((2, "/cut"), (1, "/cut_1")):
+    losses = []
+    weights, averages = train(devices, sys.argv[1] + cut, resume=True, callbacks=[Losses()])
+    found.append({"losses": losses, "weights": weights, "averages": averages})
 refused = {}
 for name, options in {"three": {"devices": 3}, "together": {"devices": 2, "spe": 2}}.items():
     try:
@@ -103,15 +105,18 @@ def test_two_devices_equal_one(tmp_path, backend):
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    one, two, continued = report["found"]
+    one, two, continued, continued_by_one = report["found"]
     assert len(one["losses"]) == 12 and one["losses"][-1] < one["losses"][0]
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
     for name in ("weights", "averages"):
-        for a, b in zip(one[name], two[name], strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        for other in (two, continued, continued_by_one):
+            for a, b in zip(one[name], other[name], strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
     # Killed after step 7, of which the state on disk is that of step 6.
     np.testing.assert_allclose(continued["losses"], two["losses"][-len(continued["losses"]) :])
     assert 5 <= len(continued["losses"]) <= 6
+    # A run goes on with another number of devices.
+    np.testing.assert_allclose(continued_by_one["losses"], continued["losses"], rtol=1e-5)
     assert "Received: devices=3" in report["refused"]["three"]
     assert ("together" in report["refused"]) == (backend == "tensorflow")
 

@@ -11,6 +11,7 @@ from tests.keras_resnet.training.scripts_killed import assert_same_in_the_end
 PLAN = [
     ("step", 5, "SIGKILL"),
     ("fsync", 9, "SIGKILL"),
+    ("prediction", 2, "SIGKILL"),
     ("evaluation", 1, "SIGKILL"),
     ("step", 3, "SIGTERM"),
     ("step", 2, "SIGINT"),
@@ -44,6 +45,7 @@ def config(tmp_path):
             "schedule": "cosine",
             "warmup_length": 3,
             "state_every": 2,
+            "evaluation_batch": 4,
             "ema": {"decay": 0.9},
             "reference_batch": 4,
             "learning_rate": 0.05,
