@@ -5,12 +5,12 @@ images in their readers.
 """
 
 from tests.detection import test_bad_configs
-from tests.detection.data import bad_annotations, bad_images
+from tests.detection.data import bad_annotations, bad_images, bad_label_files
 from tests.keras_resnet.data import bad_data
 
 
 def main():
-    tables = (bad_images, bad_annotations, bad_data, test_bad_configs)
+    tables = (bad_images, bad_annotations, bad_label_files, bad_data, test_bad_configs)
     rows = [("source", "input", "outcome")]
     rows += [row for table in tables for row in table.rows()]
     rows.insert(1, ("---",) * 3)

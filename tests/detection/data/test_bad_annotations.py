@@ -13,7 +13,7 @@ from tests.detection.data.bad_annotations import rows as annotation_rows
 from tests.detection.data.bad_images import rows as image_rows
 from tests.detection.data.helpers import write_image
 
-IMAGE_KINDS = {"missing_image", "malformed_annotation", "missing_annotation"}
+IMAGE_KINDS = {"missing_image", "outside_folder", "malformed_annotation", "missing_annotation"}
 
 
 def as_bytes(text):
