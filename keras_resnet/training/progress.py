@@ -8,16 +8,19 @@ import time
 import keras
 
 from keras_resnet.training.learning_rate import LearningRateReader
+from keras_resnet.training.memory import memory_in_use
 
 WIDTH = 80
 BAR_SECONDS = 0.2
+_BAR = 10
 
 
 class ProgressLogger(keras.callbacks.Callback):
-    """Prints epoch, step, losses, speed, learning rate and time left.
+    """Prints epoch, step, losses, speed, time left, learning rate, waiting and memory.
 
-    A terminal gets one line that is overwritten; anything else (a file, a pipe) gets a plain line
-    every `every_seconds`, wrapped at 80 columns. Each epoch ends with a line of all figures.
+    A terminal gets one line that is overwritten, as wide as the terminal but 80 columns at most,
+    with the bar in the room that is left; anything else (a file, a pipe) gets a plain line every
+    `every_seconds`, wrapped at 80 columns. Each epoch ends with a line of all figures.
     Losses are means since the start of the epoch. Pass `verbose=0` to `fit` beside it.
 
     Args:
@@ -27,6 +30,7 @@ class ProgressLogger(keras.callbacks.Callback):
         labels: dict from a log's name to a shorter one; others lose `_loss`.
         waiting_seconds: callable giving the seconds that training has waited for data so far;
             its share of the time is then shown. None for what `loop.fit` measures.
+        memory: callable giving bytes, or None where that is not known; None leaves them out.
         stream: where to write; None is standard output.
         clock: callable giving seconds.
 
@@ -43,6 +47,7 @@ class ProgressLogger(keras.callbacks.Callback):
         quiet=False,
         labels=None,
         waiting_seconds=None,
+        memory=memory_in_use,
         stream=None,
         clock=time.monotonic,
     ):
@@ -52,6 +57,7 @@ class ProgressLogger(keras.callbacks.Callback):
         self.quiet = quiet
         self.labels = dict(labels or {})
         self.waiting_seconds = waiting_seconds
+        self.memory = memory
         self._given_stream = stream
         self._clock = clock
 
@@ -113,18 +119,22 @@ class ProgressLogger(keras.callbacks.Callback):
         short = name if name == "val_loss" else name.removesuffix("_loss")
         return self.labels.get(name, short)
 
-    def _state(self):
+    def _state(self, brief=False):
+        """Speed, time left, learning rate, waiting and memory; `brief` for a terminal's line."""
         items = []
         rate = self._steps_per_second()
         if rate and self.images_per_step:
-            items.append(f"{rate * self.images_per_step:.3g} images/s")
+            items.append(f"{rate * self.images_per_step:.3g} {'img' if brief else 'images'}/s")
         left = self._seconds_left(rate)
         if left is not None:
-            items.append(f"{duration(left)} left")
+            items.append(f"{clock_time(left) if brief else duration(left)} left")
         items.append(f"lr {self._rates.at(max(self._done - 1, 0)):.3g}")
         if rate and self._waiting:
             waited = self._waiting() - self._waited
             items.append(f"data {waited / (self._pause_start - self._timed_from):.0%}")
+        taken = self.memory() if self.memory else None
+        if taken is not None:
+            items.append(f"{taken / 1e9:.1f}G" if brief else f"memory {taken / 1e9:.1f} GB")
         return items
 
     def _steps_per_second(self):
@@ -153,18 +163,24 @@ class ProgressLogger(keras.callbacks.Callback):
         self._stream.flush()
 
     def _print_bar(self, logs):
-        line = self._position()[0]
         steps = self.params.get("steps")
-        if steps:
-            filled = 10 * self._done // steps
-            line += f" [{'=' * filled}{' ' * (10 - filled)}]"
-        state, figures = self._state(), self._figures(logs)
+        of = f"/{steps}" if steps else ""
+        line = f"epoch {self._epoch + 1}/{self.params['epochs']} {self._done}{of}"
+        room = self._columns() - 1 - len(line)
+        figures, shown = self._figures(logs), ""
         # Most wanted first; what does not fit into the line is left out.
-        for item in [*figures[:1], *state, *figures[1:]]:
-            if len(line) + 2 + len(item) >= self._columns():
+        for item in [*figures[:1], *self._state(brief=True), *figures[1:]]:
+            if len(shown) + 2 + len(item) > room:
                 break
-            line += "  " + item
-        self._stream.write("\r" + line.ljust(self._columns() - 1))
+            # The other losses must not take the room of the bar.
+            if item in figures[1:] and len(shown) + 2 + len(item) + _BAR + 3 > room:
+                break
+            shown += "  " + item
+        length = min(_BAR, room - len(shown) - 3)
+        if steps and length >= 4:
+            filled = length * self._done // steps
+            line += f" [{'=' * filled}{' ' * (length - filled)}]"
+        self._stream.write("\r" + (line + shown).ljust(self._columns() - 1))
         self._stream.flush()
 
     def _columns(self):
@@ -190,3 +206,21 @@ def duration(seconds):
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def clock_time(seconds):
+    """Seconds as a clock shows them, in little room.
+
+    Args:
+        seconds: number.
+
+    Returns:
+        str such as `"0:41"`, `"3:05"` or `"2:10:00"`.
+
+    Example:
+    >>> clock_time(185)
+    '3:05'
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

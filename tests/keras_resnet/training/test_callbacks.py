@@ -56,7 +56,7 @@ class Terminal(io.StringIO):
 def staged(stream, steps=100, epochs=2, seconds_per_step=1.0, **options):
     """Runs a logger through `epochs` of identical steps on a clock of its own."""
     clock = Clock()
-    logger = ProgressLogger(stream=stream, clock=clock, **options)
+    logger = ProgressLogger(stream=stream, clock=clock, **{"memory": None, **options})
     logger.set_model(compiled(WarmupStep(0.1, (50,))))
     logger.set_params({"epochs": epochs, "steps": steps})
     logger.on_train_begin()
@@ -95,10 +95,10 @@ def test_time_left_counts_the_validations_to_come():
 
 def test_terminal_bar_stays_on_one_line():
     text = staged(Terminal(), images_per_step=8)
-    bars = [part for part in text.split("\r") if part.startswith("epoch 1/2 step")]
+    bars = [part for part in text.split("\r") if re.match(r"epoch 1/2 \d", part)]
     assert len(bars) == 100
     assert {len(b) for b in bars} == {79}
-    assert bars[-1].startswith("epoch 1/2 step 100/100 [==========]  loss 1.235  8 images/s")
+    assert bars[-1].startswith("epoch 1/2 100/100 [==========]  loss 1.235  8 img/s")
     # Nothing ends the line but the summaries of the two epochs.
     assert re.findall(r"(epoch \d/2 took)[^\r]*\n", text) == ["epoch 1/2 took", "epoch 2/2 took"]
     assert "\n" not in text[: text.index("took")]
@@ -106,7 +106,7 @@ def test_terminal_bar_stays_on_one_line():
 
 def test_bar_is_drawn_at_most_five_times_a_second():
     text = staged(Terminal(), steps=100, epochs=1, seconds_per_step=0.01)
-    assert text.count("step ") <= 5
+    assert text.count("/100 ") <= 5
 
 
 def test_share_of_time_waiting_for_data():
@@ -114,6 +114,24 @@ def test_share_of_time_waiting_for_data():
     waited = iter([10.0, 59.5])
     text = staged(io.StringIO(), epochs=1, every_seconds=1000, waiting_seconds=waited.__next__)
     assert "data 50%" in text
+
+
+def test_terminal_line_has_time_waiting_rate_and_memory():
+    options = {"waiting_seconds": Clock(), "memory": lambda: 1.26e9, "images_per_step": 8}
+    text = staged(Terminal(), steps=2000, epochs=9, seconds_per_step=0.25, **options)
+    line = [part for part in text.split("\r") if part.startswith("epoch 1/9 1990/2000")][0]
+    # By hand: 16,010 steps of a quarter of a second are left, 4002.5 s.
+    assert line == (
+        "epoch 1/9 1990/2000  loss 1.235  32 img/s  1:06:42 left  lr 0.01  data 0%  1.3G"
+    )
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_terminal_line_fits_any_width(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = staged(Terminal(), images_per_step=8, memory=lambda: 2e9)
+    drawn = [part for part in text.split("\r") if "took" not in part]
+    assert {len(part) for part in drawn[1:]} == {min(columns, 80) - 1}
 
 
 def test_quiet_and_labels():
