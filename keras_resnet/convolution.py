@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_resnet import _pointwise
 from keras_resnet._arguments import channel_axis
 
 
@@ -95,19 +96,24 @@ class PaddedConv2D(keras.layers.Conv2D):
         return super().call(inputs)
 
     def convolution_op(self, inputs, kernel):
-        if not self._subsamples:
+        if self.kernel_size != (1, 1):
             return super().convolution_op(inputs, kernel)
-        # The same numbers as a strided 1x1 convolution, whose gradient crashes TensorFlow 2.21 on
-        # some processors: few channels, an odd batch, oneDNN.
+        if self._subsamples:
+            inputs = self._subsample(inputs)
+        if _pointwise.can_multiply(inputs, self.data_format):
+            return _pointwise.convolve(inputs, kernel)
+        return ops.conv(inputs, kernel, padding="valid", data_format=self.data_format)
+
+    def _subsample(self, inputs):
+        # With a 1x1 convolution, the same numbers as a strided one, whose gradient crashes
+        # TensorFlow 2.21 on some processors: few channels, an odd batch, oneDNN.
         rows, columns = (slice(None, None, stride) for stride in self.strides)
         if self.data_format == "channels_first":
-            inputs = inputs[:, :, rows, columns]
-        elif keras.config.backend() == "tensorflow":
+            return inputs[:, :, rows, columns]
+        if keras.config.backend() == "tensorflow":
             # Pools of one cell: the slice, but by several threads, and its gradient too.
-            inputs = ops.average_pool(inputs, 1, self.strides, data_format=self.data_format)
-        else:
-            inputs = inputs[:, rows, columns]
-        return ops.conv(inputs, kernel, padding="valid", data_format=self.data_format)
+            return ops.average_pool(inputs, 1, self.strides, data_format=self.data_format)
+        return inputs[:, rows, columns]
 
     def get_config(self):
         config = super().get_config()

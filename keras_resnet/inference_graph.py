@@ -122,6 +122,7 @@ def simplify(graph, outputs):
     result = tf.compat.v1.GraphDef()
     result.CopyFrom(graph)
     nodes = {node.name: node for node in result.node}
+    _skip_identities(result, outputs)
     for node in result.node:  # TensorFlow lists nodes in an order in which they can be computed
         if node.op in _FOLDED:
             _fold(node, nodes)
@@ -142,6 +143,21 @@ def simplify(graph, outputs):
             waiting += (part.removeprefix("^").split(":")[0] for part in nodes[name].input)
     kept = [node for node in result.node if node.name in needed]
     return tf.compat.v1.GraphDef(node=kept, library=result.library, versions=result.versions)
+
+
+def _skip_identities(graph, outputs):
+    """Takes out what custom gradients leave around their operations, which hinders fusing them."""
+    passed = {
+        f"{node.name}:{i}".removesuffix(":0"): source
+        for node in graph.node
+        if node.op == "IdentityN" and node.name not in outputs
+        for i, source in enumerate(name for name in node.input if name[0] != "^")
+    }
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            while name in passed:
+                name = passed[name]
+            node.input[i] = name
 
 
 def _constant(name, nodes):

@@ -48,3 +48,52 @@ def test_gradient_of_the_input_of_a_strided_pointwise_convolution(size, jit_comp
     expected = np.zeros(images.shape, "float32")
     expected[:, ::2, ::2] = 2 * (images.numpy()[:, ::2, ::2] @ kernel) @ kernel.T
     np.testing.assert_allclose(gradient(images), expected, atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's gradient")
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize(("channels", "filters"), [(8, 24), (24, 8)])
+def test_gradients_of_16_bit_pointwise_convolutions(channels, filters, strides, jit_compile):
+    """Against products in float64 of what 16 bits hold of images, kernel and gradient."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(1)
+    layer = PaddedConv2D(filters, 1, strides=strides, dtype="mixed_bfloat16")
+    images = tf.cast(rng.standard_normal((3, 9, 7, channels)), tf.bfloat16)
+    upstream = tf.cast(
+        rng.standard_normal((3, -(-9 // strides), -(-7 // strides), filters)), tf.bfloat16
+    )
+    layer.build(images.shape)
+    (kernel,) = (
+        tf.cast(w, tf.bfloat16).numpy().astype("float64")[0, 0] for w in layer.get_weights()
+    )
+
+    @tf.function(
+        jit_compile=jit_compile,
+        input_signature=[tf.TensorSpec([None, None, None, channels], tf.bfloat16)],
+    )
+    def gradients(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images)
+        variables = [images, layer.kernel.value]
+        return outputs, *tape.gradient(outputs, variables, output_gradients=upstream)
+
+    outputs, of_images, of_kernel = gradients(images)
+    assert (outputs.dtype, of_images.dtype, of_kernel.dtype) == (
+        tf.bfloat16,
+        tf.bfloat16,
+        tf.float32,
+    )
+    shown, given = (x.numpy().astype("float64") for x in (images, upstream))
+    taken = shown[:, ::strides, ::strides]
+    expected = np.zeros_like(shown)
+    expected[:, ::strides, ::strides] = given @ kernel.T
+    for found, exact in (
+        (outputs, taken @ kernel),
+        (of_images, expected),
+        (of_kernel, np.einsum("bhwc,bhwd->cd", taken, given)[None, None]),
+    ):
+        error = np.abs(tf.cast(found, tf.float64).numpy() - exact)
+        assert error.max() <= 2**-8 * np.abs(exact).max()
