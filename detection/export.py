@@ -1,12 +1,16 @@
 """Export of a detector for TensorFlow Serving."""
 
+from pathlib import Path
+
 from detection.export_check import check_export, choose_tolerance, make_samples
 from detection.export_facts import describe_model, refuse_views
+from detection.load_image import load_image
 from detection.served import METADATA_FILE
 from keras_resnet.export import fold_norms as fold
 from keras_resnet.export import with_dtype
 from keras_resnet.inference_graph import SPATIAL, freeze
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
+from keras_resnet.warmup import write_warmup
 
 
 def export_saved_model(
@@ -18,6 +22,7 @@ def export_saved_model(
     dtype="float32",
     tolerance=None,
     constant=SPATIAL,
+    warmup=False,
 ):
     """Writes a detector as a SavedModel that any TensorFlow process can serve.
 
@@ -59,6 +64,8 @@ def export_saved_model(
             3x3 kernels of up to a million numbers, which makes large images a fifth faster; True,
             all, or False, none. To load constants TensorFlow takes some twenty times their size
             in memory.
+        warmup: bool, write the samples as requests that TensorFlow Serving answers before it says
+            that the model is ready; see `keras_resnet.warmup`.
 
     Returns:
         The folder `<path>/<version>`, a `pathlib.Path`.
@@ -90,11 +97,14 @@ def export_saved_model(
     def make(folder):
         exported = model if dtype == "float32" else with_dtype(model, "mixed_bfloat16")
         _write(fold(exported) if fold_norms else exported, folder, constant)
+        if warmup:
+            write_warmup(folder, Path(path).name, [load_image(sample) for sample in samples])
         return {
             **describe(model),
             "norms_folded": bool(fold_norms),
             "dtype": dtype,
             "constant_weights": constant,
+            "warmup_requests": len(samples) if warmup else 0,
             "self_check": check_export(model, folder, samples, tolerance),
         }
 

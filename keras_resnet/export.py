@@ -1,6 +1,7 @@
 """Trained models for inference: norms folded, another dtype, written as a SavedModel."""
 
 import importlib.metadata
+import json
 
 import keras
 import numpy as np
@@ -180,6 +181,8 @@ def _describe(model, dtype):
     """What a client of the exported network has to know, as plain data for JSON."""
     style = getattr(model, "preprocessing", None)
     wanted = "as the model takes them" if style is None else f"preprocessed, style {style!r}"
+    architecture = json.loads(model.to_json())
+    architecture.pop("compile_config", None)
     outputs = {
         name: f"float32 [{', '.join('B' if n is None else str(n) for n in value.shape)}]"
         for name, value in _named(model.output).items()
@@ -188,6 +191,7 @@ def _describe(model, dtype):
         "format": "network SavedModel of keras-resnet-detection",
         "package_version": importlib.metadata.version("keras-resnet-detection"),
         "name": model.name,
+        "architecture": architecture,
         "dtype": dtype,
         "preprocessing": style,
         "signatures": {"serve": {"images": f"float32 [B, H, W, C], {wanted}"}},

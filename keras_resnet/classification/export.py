@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from keras_resnet.data.images import decode_image, read_bytes
 from keras_resnet.export import freeze_network, with_dtype
 from keras_resnet.export_check import check_difference, choose_tolerance, compare_classes
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
+from keras_resnet.warmup import write_warmup
 
 METADATA_FILE = "classifier.json"
 # Resizing in TensorFlow may round a pixel otherwise than Pillow.
@@ -18,7 +20,14 @@ _ROUNDED_PIXELS = 0.01
 
 
 def export_classifier(
-    source, path, version=None, samples=None, dtype="float32", tolerance=None, constant=True
+    source,
+    path,
+    version=None,
+    samples=None,
+    dtype="float32",
+    tolerance=None,
+    constant=True,
+    warmup=False,
 ):
     """Writes a classifier as a SavedModel that any TensorFlow process can serve.
 
@@ -41,6 +50,8 @@ def export_classifier(
             the tolerance is that of probabilities.
         samples: list of images to compare on, paths or uint8 arrays `[H, W, 3]`; `None` for four
             synthetic ones. Real ones make the better check.
+        warmup: bool, write the samples as requests that TensorFlow Serving answers before it says
+            that the model is ready; see `keras_resnet.warmup`.
 
     Returns:
         The folder `<path>/<version>`, a `pathlib.Path`.
@@ -66,6 +77,8 @@ def export_classifier(
 
     def make(folder):
         _write(source, folder, dtype, constant)
+        if warmup:
+            write_warmup(folder, Path(path).name, images)
         return {
             **describe(source),
             "dtype": dtype,

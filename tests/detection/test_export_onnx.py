@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -207,3 +208,23 @@ def test_refused(model, tmp_path):
         export_onnx(model, tmp_path / "net.onnx", samples=[])
     with pytest.raises(ValueError, match="says its format"):
         export_onnx(model, tmp_path / "net.tflite")
+
+
+def test_program_of_the_documentation(model, exported, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```python\n")[1:]]
+    (program,) = [block for block in blocks if "onnxruntime" in block]
+    picture(50, 75, seed=0).save(tmp_path / "photo.png")
+    (tmp_path / "photo.png").rename(tmp_path / "photo.jpg")  # no losses; Pillow looks inside
+    for name in (exported, metadata_path(exported)):
+        (tmp_path / name.name.replace("net", "shapes")).write_bytes(name.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    detected = model.detect(picture(50, 75, seed=0))
+    lines = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert len(lines) == len(detected)
+    # Pillow rounds resized pixels.
+    near = np.abs([float(score) - other for (_, score), other in zip(lines, detected.scores)])
+    assert near.max() < 0.05 and lines[0][0] == detected.names[0]

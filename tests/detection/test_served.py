@@ -1,5 +1,6 @@
 """Detectors evaluated as they were exported, against the run they come from."""
 
+import importlib.metadata
 import json
 import shutil
 from pathlib import Path
@@ -121,3 +122,12 @@ def _data(tiny_run):
     from detection.config import load_config
 
     return load_config(str(tiny_run.config))
+
+
+def test_the_export_says_what_it_is(tiny_run, exported):
+    facts = json.loads((exported / "assets" / "detector.json").read_text(encoding="utf-8"))
+    assert facts["package_version"] == importlib.metadata.version("keras-resnet-detection")
+    config = yaml.safe_load((tiny_run.folder / "config.yaml").read_text(encoding="utf-8"))
+    for section in ("backbone", "rpn", "roi_heads"):
+        assert facts["architecture"][section] == config["model"][section]
+    assert facts["class_names"] == ["red", "green", "blue"]

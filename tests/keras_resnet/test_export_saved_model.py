@@ -78,6 +78,8 @@ def test_float32_answers_as_the_model_does(model, images, tmp_path):
     assert facts["version"] == 1 and facts["dtype"] == "float32"
     assert "style 'torch'" in facts["signatures"]["serve"]["images"]
     assert facts["outputs"] == {"outputs": "float32 [B, 5]"}
+    again = keras.models.model_from_json(json.dumps(facts["architecture"]))
+    assert again.count_params() == model.count_params()
     assert facts["self_check"]["images"] == 6
     assert facts["self_check"]["max_probability_difference"] <= 1e-5
     assert facts["self_check"]["top1_agreement"] == 1.0

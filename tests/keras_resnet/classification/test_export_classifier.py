@@ -1,5 +1,6 @@
 """An exported classifier against `class_probabilities` and Pillow."""
 
+import importlib.metadata
 import io
 import json
 import runpy
@@ -110,6 +111,9 @@ def test_metadata(folder, tmp_path):
         "normalization": "inside the model",
     }
     assert (facts["version"], facts["dtype"], facts["constant_weights"]) == (1, "bfloat16", False)
+    assert facts["architecture"]["network"] == "ResNet"
+    assert facts["architecture"]["options"]["stage_blocks"] == [1, 1]
+    assert facts["package_version"] == importlib.metadata.version("keras-resnet-detection")
     check = facts["self_check"]
     assert check["images"] == 4 and check["tolerance"] == 0.1
     assert 1e-5 < check["max_probability_difference"] < 0.1
@@ -173,3 +177,36 @@ def test_script(folder, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         run_script(monkeypatch, *arguments, "--set", "model.test_time=null")
     assert "for detectors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".tflite"])
+def test_script_writes_files(folder, tmp_path, monkeypatch, capsys, ending):
+    pytest.importorskip({".onnx": "tf2onnx", ".tflite": "ai_edge_litert"}[ending])
+    output = tmp_path / f"net{ending}"
+    run_script(monkeypatch, folder, output)
+    printed = capsys.readouterr().out
+    assert f"Exported to {output}" in printed and f"{output}.json" in printed
+    assert f"{output.name}(images: float32 [B, 32, 32, 3]" in printed
+    assert "top1_agreement: 1" in printed and "classes: cat, dog, owl" in printed
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, folder, output)
+    assert "never overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["net.onnx", "--dtype", "bfloat16", "--warmup"], "Received: --dtype, --warmup"),
+        (["net.tflite", "--version", "2"], "These are for SavedModels"),
+        (["net", "--format", "onnx"], "--format onnx must end with .onnx"),
+        (["net.onnx", "--format", "savedmodel"], "must be a folder"),
+        (["net", "--image-size", "32", "32"], "Only a detector as ONNX"),
+        (["net.onnx", "--image-size", "32", "32"], "are for detectors"),
+    ],
+)
+def test_options_that_contradict(folder, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, folder, *arguments)
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
