@@ -1,6 +1,6 @@
 """The table of cases."""
 
-from _benchmark import growth
+from _benchmark import growth, recipes
 from _benchmark.harness import Case, Side
 
 CPU, CIFAR, TORCHVISION, GPU = "cpu", "cifar", "torchvision", "gpu"
@@ -173,6 +173,13 @@ def _torchvision():
         )
 
 
+def _recipes():
+    for recipe in recipes.RECIPES:
+        for what, verb in (("detect", "detection in one photograph"), ("train", "training step")):
+            side = Side(f"recipes:{what}", {"recipe": recipe})
+            yield Case(f"{recipe}: {verb}, 640x480 before resizing", "recipes", side)
+
+
 CASES = [
     _train("float32", 1.45),
     _train(_BF16, 2.0),
@@ -209,6 +216,7 @@ CASES = [
     _cifar(_BF16),
     *_gpu(),
     *growth.points(),
+    *_recipes(),
 ]
 
 SUITES = tuple(dict.fromkeys(case.suite for case in CASES))

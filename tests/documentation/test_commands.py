@@ -1,0 +1,101 @@
+"""Every command of the documentation: known here and, by `-m slow`, run as it stands.
+
+Run as they stand, but for options that make them short: those are added at the end, where they
+override. Data sets, photographs and runs are made up under the names of the documentation.
+"""
+
+import re
+
+import pytest
+
+from tests.documentation.blocks import PAGES, commands
+from tests.documentation.workspace import TINY, make_workspace, run
+
+_SMALL = "data.pipeline.min_sides=[64] data.pipeline.max_side=96 data.pipeline.batch_size=2"
+_DETECTOR = f"{' '.join(TINY)} train.epochs=null {_SMALL}"
+_CLASSIFIER = (
+    "train.epochs=null train.steps=2 data.pipeline.batch_size=4 train.warmup_length=0 "
+    "train.evaluate_every=1"
+)
+_CIFAR = f"{_CLASSIFIER} train.boundaries=[] train.ema=null"
+
+# What a command begins with, and what is added to it; None where it is not run, with the reason.
+SHORTER = {
+    r"python scripts/train_detector\.py$": f"--set {' '.join(TINY)}",
+    r"(KERAS_BACKEND=jax )?python scripts/train_detector\.py --set train\.steps=20$": " ".join(
+        TINY
+    ),
+    r"python scripts/train_detector\.py quickstart --set": " ".join(TINY),
+    r"python scripts/train_detector\.py (coco_r18_fpn_scratch|bccd) --set": _DETECTOR,
+    r"python scripts/train_detector\.py finetune_custom --set": (
+        f"{_DETECTOR} train.start_from=null"
+    ),
+    r"python scripts/evaluate_detector\.py ": "",
+    r"python scripts/predict\.py ": "",
+    r"python scripts/export_saved_model\.py runs/": "",
+    r"python scripts/check_data\.py( bccd --set| finetune_custom --set|$)": "",
+    r"python scripts/train_classifier\.py cifar10_resnet20 --set": _CIFAR,
+    r"python scripts/train_classifier\.py finetune --set": f"{_CLASSIFIER} model.weights=null",
+    r"python scripts/evaluate_classifier\.py ": "",
+    r"python scripts/classify\.py ": "",
+    r"python scripts/benchmark\.py ": "--quick --only keras_resnet",
+    r"python scripts/ablate_detector\.py --set": " ".join(TINY),
+    r"python scripts/reproduce_cifar10\.py --data": "--depths 20 --seeds 0 --steps 2 --name short",
+    r"python -m tests\.security\.read_hostile_files ": "",
+}
+NOT_RUN = {
+    r"python -m venv |\. \.venv|pip install ": "installs; tests/test_wheel.py does",
+    r"(KERAS_BACKEND=jax )?python -m pytest": "this is what runs",
+    r"pip-audit ": "asks the network",
+    r"python scripts/export_saved_model\.py hf://": "asks the network",
+    r"KERAS_BACKEND=jax python scripts/train_classifier\.py \S+ --set train\.devices=all": (
+        "two machines; tests/keras_resnet/training/test_processes.py has two processes"
+    ),
+    r"(export KERAS_DISTRIBUTION|srun )": "SLURM",
+}
+ALL = [(page, command) for page in PAGES for command in commands(page)]
+
+
+def _row(table, command):
+    return [pattern for pattern in table if re.match(pattern, command)]
+
+
+@pytest.mark.parametrize(("page", "command"), ALL, ids=lambda text: str(text)[:60])
+def test_command_is_known(page, command):
+    assert len(_row(SHORTER, command) + _row(NOT_RUN, command)) == 1
+
+
+def test_no_row_is_left_over():
+    for pattern in (*SHORTER, *NOT_RUN):
+        assert any(re.match(pattern, command) for _, command in ALL), pattern
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A folder with data, a detector and a classifier under the names of the documentation."""
+    folder = tmp_path_factory.mktemp("documentation")
+    make_workspace(folder)
+    for command in (
+        f"python scripts/train_detector.py quickstart --quiet --set {' '.join(TINY)}",
+        f"python scripts/train_detector.py bccd --quiet --set {_DETECTOR}",
+        "python scripts/train_classifier.py finetune --quiet --set data.root=my_images "
+        f"model.name=ResNet18 model.weights=null {_CLASSIFIER}",
+        "python scripts/export_saved_model.py runs/quickstart served/shapes",
+    ):
+        done = run(command, folder)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    list(dict.fromkeys(command for _, command in ALL if _row(SHORTER, command))),
+    ids=lambda text: text[:90],
+)
+def test_command_runs(workspace, command):
+    (pattern,) = _row(SHORTER, command)
+    done = run(f"{command} {SHORTER[pattern]}", workspace)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert done.stdout.strip()
+    assert "Traceback" not in done.stderr
