@@ -1,10 +1,13 @@
 """The configuration of a detector and its training, validated."""
 
+import os
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
     Discriminator,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Tag,
@@ -104,7 +107,9 @@ class DataConfig(StrictModel):
     split_seed: int = Field(0, ge=0, description="which images val_share sets apart")
     shapes: ShapesConfig = ShapesConfig()
     follow_links: bool = Field(
-        False, description="coco, voc, yolo, csv: whether links in folders may lead out of them"
+        False,
+        description="coco, voc, yolo, csv: whether links in folders may lead out of them; yolo: "
+        "whether data.yaml may name images outside of its folder",
     )
     max_bad_images: int = Field(0, ge=0, description="how many unusable images may be left out")
     verify: Literal["decode", "headers", "off"] = Field(
@@ -177,6 +182,7 @@ class TrainConfig(RecipeConfig):
         False, description="same bits from same numbers, in the whole process; a little slower"
     )
     tensorboard: bool = True
+    profile: NonNegativeInt = Field(0, description="steps to profile, for TensorBoard")
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +200,7 @@ class RunConfig(StrictModel):
     resume: bool | Literal["auto"] = Field(
         False, description="continue the run of this name; auto: if it has begun, else begin it"
     )
+    data_check: bool = Field(True, description="look through the data before training")
     pictures: int = Field(16, ge=0, description="validation images drawn at the end")
     export: bool = True
 
@@ -224,7 +231,9 @@ class Config(StrictModel):
     expected: ExpectedConfig | None = None
 
 
-def load_config(source="quickstart", overrides=()):
+def load_config(
+    source: str | os.PathLike[str] = "quickstart", overrides: Sequence[str] = ()
+) -> Config:
     """Loads a training configuration.
 
     Args:

@@ -34,7 +34,8 @@ def load_yolo(data_yaml, split="train", name=None, max_bad_images=0, follow_link
             the split.
         max_bad_images: Integer, how many images that do not open, or whose labels cannot be read,
             to leave out before refusing.
-        follow_links: Boolean, whether links inside the folders may lead out of them.
+        follow_links: Boolean, whether links inside the folders may lead out of them, and what the
+            YAML file names may be outside of its own folder.
 
     Returns:
         A `DetectionDataset`. The ids of categories are the numbers in the label files, those of
@@ -42,8 +43,8 @@ def load_yolo(data_yaml, split="train", name=None, max_bad_images=0, follow_link
 
     Raises:
         FileNotFoundError: If the file or what it names does not exist.
-        DataError: If the file does not describe a data set, no image has labels, or more images
-            are unusable than allowed.
+        DataError: If the file does not describe a data set or leads out of its folder, no image
+            has labels, or more images are unusable than allowed.
 
     Reference:
         - [Ultralytics: object detection datasets](https://docs.ultralytics.com/datasets/detect/)
@@ -59,27 +60,29 @@ def load_yolo(data_yaml, split="train", name=None, max_bad_images=0, follow_link
     problems = Problems()
     if data.has_download:
         problems.add("not_run", data.file, "fetch the data yourself where they are missing")
-    paths, places = [], data.places(split)
+    paths, places = [], data.places(split, follow_links)
     for place, root in places:
         paths += list_images(place, root, problems, follow_links)
     _refuse_repeated(data.file, split, paths)
-    records = _read(data, paths, problems, follow_links)
+    roots = {root for _, root in places}
+    root = roots.pop() if len(roots) == 1 else os.path.dirname(data.file) or os.curdir
+    records = _read(data, paths, root, problems, follow_links)
     if all(os.path.isdir(place) for place, _ in places):
         _note_other_labels(paths, problems)
-    check_image_count(problems, max_bad_images, f"{data.file}, split {split!r},", data.root)
-    name = name or f"{os.path.basename(os.path.abspath(data.root))}_{split}"
+    check_image_count(problems, max_bad_images, f"{data.file}, split {split!r},", root)
+    name = name or f"{os.path.basename(os.path.abspath(root))}_{split}"
     categories = [Category(number, text) for number, text in data.names.items()]
     return DetectionDataset(name, categories, records, problems)
 
 
-def _read(data, paths, problems, follow_links):
+def _read(data, paths, root, problems, follow_links):
     class_of = {number: index for index, number in enumerate(data.names)}
     labels = _Labels(follow_links)
     records, found = [], 0
     with concurrent.futures.ThreadPoolExecutor() as pool:
         sizes = list(pool.map(read_size, paths))
     for path, size in zip(paths, sizes):
-        image_id = os.path.relpath(path, data.root).replace(os.sep, "/")
+        image_id = os.path.relpath(path, root).replace(os.sep, "/")
         if size is None:
             problems.add("undecodable_image", path, f"image id {image_id!r}")
             continue

@@ -33,18 +33,20 @@ class DataYaml:
     keypoint_values: int | None
     has_download: bool
 
-    def places(self, split):
+    def places(self, split, follow_links=False):
         """Where the images of a split are.
 
         Args:
             split: String, such as `"train"`.
+            follow_links: Boolean, whether that may be outside of the folder of the file, which
+                may be anybody's.
 
         Returns:
             A list of pairs `(place, root)`: a folder or text file that exists, and the folder that
             the lines of the text file are relative to.
 
         Raises:
-            DataError: If the file does not name the split.
+            DataError: If the file does not name the split, or what it names is outside.
             FileNotFoundError: If what it names does not exist.
         """
         known = next((key for key in _SPLITS.get(split, (split,)) if key in self.splits), None)
@@ -55,25 +57,43 @@ class DataYaml:
                 "there is one set only, `data.val_share=0.2` sets a fifth of it apart. "
                 f"Received: split={split!r}"
             )
-        return [self._find(entry, known) for entry in self.splits[known]]
+        return [self._find(entry, known, follow_links) for entry in self.splits[known]]
 
-    def _find(self, entry, split):
-        beside = os.path.dirname(self.file)
+    def _find(self, entry, split, follow_links):
+        beside = os.path.dirname(self.file) or os.curdir
         plain = entry.replace("\\", "/")
         candidates = []
-        for root in dict.fromkeys((self.root, beside)):
+        # A `path` of another machine.
+        roots = (self.root,) if os.path.isdir(self.root) else (self.root, beside)
+        for root in roots:
             candidates.append((os.path.join(root, plain), root))
             # Roboflow writes `../train/images` for `train/images` beside the file.
             if plain.startswith("../"):
                 candidates.append((os.path.join(root, plain.removeprefix("../")), root))
-        for place, root in candidates:
-            if os.path.isdir(place) or (os.path.isfile(place) and place.endswith(".txt")):
+        there = [pair for pair in candidates if _is_place(pair[0])]
+        for place, root in there:
+            if follow_links or (_is_inside(place, beside) and _is_inside(root, beside)):
                 return place, root
+        if there:
+            raise DataError(
+                f"{self.file} names {printable(entry)!r} for {split!r}, which is outside of its "
+                f"own folder: {there[0][0]}. If that is meant, `follow_links` allows it "
+                "(data.follow_links=true)."
+            )
         paths = tried(*(place for place, _ in candidates))
         raise FileNotFoundError(
             f"{self.file} names {printable(entry)!r} for {split!r}, which is neither a folder nor "
             f"a .txt file; correct `path` or `{split}` in it.\n{paths}"
         )
+
+
+def _is_place(path):
+    return os.path.isdir(path) or (os.path.isfile(path) and path.endswith(".txt"))
+
+
+def _is_inside(path, folder):
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return path == folder or path.startswith(os.path.join(folder, ""))
 
 
 def read_data_yaml(path):

@@ -12,6 +12,8 @@ Without atheris, `pytest tests/fuzz` runs each target on its seeds and some hund
 TARGETS = (
     "coco_json",
     "voc_xml",
+    "yolo_folder",
+    "csv_table",
     "yaml_config",
     "image_bytes",
     "cifar_pickle",

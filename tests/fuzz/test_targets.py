@@ -11,6 +11,8 @@ from tests.fuzz import TARGETS
 FOUND = {
     "coco_json": [],
     "voc_xml": [],
+    "yolo_folder": [],
+    "csv_table": [],
     "yaml_config": [],
     "image_bytes": [],
     "cifar_pickle": [],

@@ -37,7 +37,7 @@ def test_yolo(tmp_path, images, case):
         (tmp_path / "labels" / "1.txt").write_bytes(as_bytes(case.text))
 
     def load(max_bad_images):
-        return load_yolo(tmp_path, max_bad_images=max_bad_images)
+        return load_yolo(tmp_path, max_bad_images=max_bad_images, follow_links=True)
 
     refused_unless_allowed(load, case, "1.txt")
     check(load(1), case, first="images/1.jpg")

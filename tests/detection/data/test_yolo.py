@@ -77,7 +77,8 @@ def test_ways_to_name_the_images(tmp_path, yaml):
     for source in (root, str(root / "data.yaml")):
         dataset = load_yolo(source, "train")
         np.testing.assert_allclose(dataset.records[0].boxes, [[20, 10, 60, 30]], atol=1e-5)
-        assert len(dataset) == 1 and len(dataset.problems) == 0
+        assert ids(dataset) == ["images/train/a.jpg"] and len(dataset.problems) == 0
+        assert dataset.name == "set_train"
         assert dataset.class_names == ("cat", "dog")
 
 
@@ -253,6 +254,34 @@ def test_lists_do_not_lead_out_of_the_folder(tmp_path):
     dataset = load_yolo(root, max_bad_images=3)
     assert dataset.problems.counts() == {"outside_folder": 2, "missing_image": 1}
     assert ids(dataset) == ["images/train/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "path: ../elsewhere\ntrain: images/train\n",
+        "path: {elsewhere}\ntrain: images/train\n",
+        "train: ../elsewhere/images/train\n",
+        "train: {elsewhere}/images/train\n",
+        "train: [link]\n",
+        "path: link\ntrain: .\n",
+        "train: ../elsewhere/list.txt\n",
+    ],
+)
+def test_data_yaml_does_not_lead_out_of_its_folder(tmp_path, yaml):
+    elsewhere = write_yolo(tmp_path / "elsewhere", {"a": GOOD})
+    (elsewhere / "list.txt").write_text("./images/train/a.jpg\n")
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "link").symlink_to(elsewhere / "images" / "train")
+    (root / "data.yaml").write_text(yaml.format(elsewhere=elsewhere) + "names: [cat, dog]\n")
+    with pytest.raises(DataError, match=r"(?s)outside of its own folder.*data\.follow_links=true"):
+        load_yolo(root)
+    if "list" in yaml:
+        with pytest.raises(DataError, match="leads out of the image folder"):
+            load_yolo(root, follow_links=True)
+    elif "link" not in yaml:
+        assert len(load_yolo(root, follow_links=True).records[0].boxes) == 1
 
 
 def test_lists_of_another_machine(tmp_path):
