@@ -1,11 +1,15 @@
 """Builds a detector from its configuration."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from detection.anchors import AnchorGenerator
 from detection.backbones import build_body
 from detection.box_losses import BoxLoss
 from detection.box_predictor import BoxPredictor
 from detection.cascade import CascadeRoIHeads
 from detection.faster_rcnn import FasterRCNN
+from detection.model_config import ModelConfig
 from detection.poolers import RoIPooler
 from detection.region_sampling import RegionSampling
 from detection.roi_heads import RoIHeads
@@ -13,7 +17,12 @@ from detection.rpn import RegionProposalNetwork
 from detection.selection import DetectionSelection
 
 
-def build_model(config, categories, preprocessing=None, seed=0):
+def build_model(
+    config: ModelConfig,
+    categories: Sequence[dict[str, Any]],
+    preprocessing: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> FasterRCNN:
     """Builds a Faster R-CNN.
 
     Args:

@@ -1,8 +1,10 @@
 """What was found in an image, and the forms that people want it in."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from detection.load_image import load_image
 from detection.visualize import draw_detections
@@ -39,12 +41,12 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
-    names: list
-    category_ids: list
-    size: tuple
+    names: list[str]
+    category_ids: list[int]
+    size: tuple[int, int]
     source: object = field(default=None, compare=False)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.scores)
 
     def __repr__(self):
@@ -60,7 +62,7 @@ class Detections:
             lines.append(f"  … and {len(rows) - _SHOWN} more")
         return "\n".join(lines)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
             "size": {"height": self.size[0], "width": self.size[1]},
@@ -77,7 +79,7 @@ class Detections:
             ],
         }
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> Any:
         """A `pandas.DataFrame` with a row a detection: name, category_id, score, x1, y1, x2, y2.
 
         Raises:
@@ -88,7 +90,7 @@ class Detections:
         corners = dict(zip(("x1", "y1", "x2", "y2"), self.boxes.T))
         return pandas.DataFrame({**columns, **corners})
 
-    def to_supervision(self):
+    def to_supervision(self) -> Any:
         """A `supervision.Detections`, with the names under `data["class_name"]`.
 
         Raises:
@@ -102,7 +104,7 @@ class Detections:
             data={"class_name": np.asarray(self.names, dtype=str)},
         )
 
-    def draw(self, image=None, min_score=_MIN_SCORE):
+    def draw(self, image: Any = None, min_score: float = _MIN_SCORE) -> Image.Image:
         """Draws the boxes on the image.
 
         Args:

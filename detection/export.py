@@ -1,9 +1,13 @@
 """Export of a detector for TensorFlow Serving."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detection.export_check import check_export, choose_tolerance, make_samples
 from detection.export_facts import describe_model, refuse_views
+from detection.faster_rcnn import FasterRCNN
 from detection.load_image import load_image
 from detection.served import METADATA_FILE
 from keras_resnet.export import fold_norms as fold
@@ -14,16 +18,16 @@ from keras_resnet.warmup import write_warmup
 
 
 def export_saved_model(
-    model,
-    path,
-    version=None,
-    samples=None,
-    fold_norms=True,
-    dtype="float32",
-    tolerance=None,
-    constant=SPATIAL,
-    warmup=False,
-):
+    model: FasterRCNN,
+    path: str | os.PathLike[str],
+    version: int | None = None,
+    samples: Sequence[Any] | None = None,
+    fold_norms: bool = True,
+    dtype: str = "float32",
+    tolerance: float | None = None,
+    constant: bool | str = SPATIAL,
+    warmup: bool = False,
+) -> Path:
     """Writes a detector as a SavedModel that any TensorFlow process can serve.
 
     The folder `<path>/<version>` has the layout of TensorFlow Serving and needs neither this

@@ -1,11 +1,17 @@
 """Faster R-CNN: wires backbone, neck, RPN and RoI heads into one Keras model."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
 import keras
 from keras import ops
 
 from detection.pixels import PIXEL_MEAN, PIXEL_STD
 from keras_resnet.replicas import replica_count, uniform_rows
 from keras_resnet.training.devices import choose_jit
+
+if TYPE_CHECKING:
+    from detection.detections import Detections
 
 LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "classification_loss", "box_loss")
 
@@ -109,7 +115,9 @@ class FasterRCNN(keras.Model):
         self.jit_compile = choose_jit("auto")
 
     @classmethod
-    def from_pretrained(cls, source, class_names=None, **options):
+    def from_pretrained(
+        cls, source: Any, class_names: Sequence[Any] | None = None, **options: Any
+    ) -> "FasterRCNN":
         """A detector with trained weights, for the classes it knows or for other ones.
 
         With `class_names` the two output layers start anew for these classes; all other weights
@@ -168,7 +176,7 @@ class FasterRCNN(keras.Model):
         self.compile(**config)
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
         """The names of the contiguous classes, in order."""
         return [category["name"] for category in self.categories]
 
@@ -308,7 +316,22 @@ class FasterRCNN(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def detect(self, images, score_threshold=None, augment=None):
+    @overload
+    def detect(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        score_threshold: float | None = ...,
+        augment: Any = ...,
+    ) -> "list[Detections]": ...
+
+    @overload
+    def detect(
+        self, images: Any, score_threshold: float | None = ..., augment: Any = ...
+    ) -> "Detections": ...
+
+    def detect(
+        self, images: Any, score_threshold: float | None = None, augment: Any = None
+    ) -> "Detections | list[Detections]":
         """Detects objects in images of any size and source.
 
         Args:

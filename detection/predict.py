@@ -1,9 +1,13 @@
 """Detection on images from anywhere, in their own pixels."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
+import keras
 import numpy as np
 
+from detection.data.dataset import DetectionDataset
 from detection.data.transforms import prepare_image, resized_size
 from detection.detections import Detections
 from detection.evaluation.results import to_coco_results
@@ -149,7 +153,9 @@ def _in_original_pixels(model, outputs, row, scale, size, score_threshold=None):
     )
 
 
-def predict_dataset(model, batches, dataset):
+def predict_dataset(
+    model: keras.Model, batches: Iterable[Any], dataset: DetectionDataset
+) -> list[dict[str, Any]]:
     """Runs a detector over evaluation batches.
 
     Args:

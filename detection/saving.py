@@ -1,5 +1,7 @@
 """Saves and loads detectors as a folder of JSON, weights and hashes."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +55,7 @@ class _Description(StrictModel):
     precision: Literal[POLICIES]
 
 
-def save_model(model, folder):
+def save_model(model: FasterRCNN, folder: str | os.PathLike[str]) -> Path:
     """Saves a detector made by `build_model`.
 
     Args:
@@ -89,7 +91,13 @@ def save_model(model, folder):
     return save_artifact(folder, description, variable_keys(model))
 
 
-def load(source, trust=False, precision="float32", overrides=(), finite=True):
+def load(
+    source: str | os.PathLike[str],
+    trust: bool = False,
+    precision: str | None = "float32",
+    overrides: Sequence[str] = (),
+    finite: bool = True,
+) -> FasterRCNN:
     """Loads a detector.
 
     An artefact runs no code, whoever made it: its description is validated, and what its weights

@@ -1,6 +1,7 @@
 """Residual networks of He et al. 2015 for Keras 3."""
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from keras_resnet.blocks import BasicBlock, BottleneckBlock
 from keras_resnet.cifar import (
@@ -69,6 +70,9 @@ from keras_resnet.weights import (
     weights_info,
 )
 
+if TYPE_CHECKING:
+    from keras_resnet import analysis as analysis
+
 __all__ = [
     "BasicBlock",
     "BatchNormalization",
@@ -134,7 +138,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # Imported at its first use.
     if name == "analysis":
         return importlib.import_module("keras_resnet.analysis")

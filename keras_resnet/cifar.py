@@ -1,6 +1,9 @@
 """The networks for CIFAR of He et al. 2015, section 4.2, their plain and highway counterparts."""
 
 import re
+from collections.abc import Callable
+
+import keras
 
 from keras_resnet.factory import make_factory
 from keras_resnet.variants import CIFAR_NETWORKS
@@ -25,7 +28,7 @@ _FAMILIES = {
 }
 
 
-def _make(name):
+def _make(name: str) -> Callable[..., keras.Model]:
     family = next(value for key, value in _FAMILIES.items() if re.fullmatch(key, name))
     row = CIFAR_NETWORKS[name]
     return make_factory(

@@ -1,5 +1,9 @@
 """Functions that make one network each, with the arguments of `keras.applications`."""
 
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 
 from keras_resnet.layout import connect
@@ -41,7 +45,17 @@ _DOC = """Create {name}, {summary}.
     """
 
 
-def make_factory(name, row, *, module, summary, reference, weights, size=224, classes=1000):
+def make_factory(
+    name: str,
+    row: dict[str, Any],
+    *,
+    module: str,
+    summary: str,
+    reference: str,
+    weights: str,
+    size: int = 224,
+    classes: int = 1000,
+) -> Callable[..., keras.Model]:
     """Return the function that creates a network.
 
     Args:
@@ -59,16 +73,16 @@ def make_factory(name, row, *, module, summary, reference, weights, size=224, cl
     default_classes, default_name = classes, name.lower()
 
     def factory(
-        include_top=True,
-        weights=None,
-        input_tensor=None,
-        input_shape=None,
-        pooling=None,
-        classes=default_classes,
-        classifier_activation="softmax",
-        name=default_name,
-        **options,
-    ):
+        include_top: bool = True,
+        weights: str | os.PathLike[str] | keras.Model | None = None,
+        input_tensor: Any = None,
+        input_shape: Sequence[int | None] | None = None,
+        pooling: str | None = None,
+        classes: int = default_classes,
+        classifier_activation: str | Callable[[Any], Any] | None = "softmax",
+        name: str = default_name,
+        **options: Any,
+    ) -> keras.Model:
         has_history = _has_history(input_tensor)
         if has_history:
             input_shape = input_tensor.shape[1:]

@@ -1,6 +1,7 @@
 """Feature maps of a network by name, and freezing."""
 
 import re
+from collections.abc import Sequence
 
 import keras
 
@@ -10,7 +11,7 @@ from keras_resnet.stem import Stem
 _STAGE = re.compile(r"stage(\d+)_block(\d+)")
 
 
-def feature_info(backbone):
+def feature_info(backbone: keras.Model) -> dict[str, dict[str, int]]:
     """Return channels and stride of every feature map of a network.
 
     Args:
@@ -50,7 +51,9 @@ def _feature_layers(backbone):
     return last
 
 
-def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
+def feature_extractor(
+    backbone: keras.Model, names: str | Sequence[str] = ("C2", "C3", "C4", "C5")
+) -> keras.Model:
     """Create the model that maps images to the named feature maps of a network.
 
     "Ck" is the output of stage k (conv2_x … conv5_x in table 1 of the paper); where the last block
@@ -90,7 +93,7 @@ def feature_extractor(backbone, names=("C2", "C3", "C4", "C5")):
     return keras.Model(backbone.input, outputs, name=f"{backbone.name}_features")
 
 
-def freeze(model, up_to="C2", norms=True):
+def freeze(model: keras.Model, up_to: str | None = "C2", norms: bool = True) -> keras.Model:
     """Freeze the first layers of a network, and its batch norms, for fine-tuning.
 
     Frozen norms normalize by their moving statistics, which stay as they are. Compile the model

@@ -1,6 +1,9 @@
 """The networks for ImageNet as functions, with pretrained weights."""
 
 import re
+from collections.abc import Callable
+
+import keras
 
 from keras_resnet.factory import make_factory
 from keras_resnet.variants import IMAGENET_NETWORKS
@@ -34,7 +37,7 @@ _FAMILIES = {
 }
 
 
-def _make(name):
+def _make(name: str) -> Callable[..., keras.Model]:
     family = next(value for key, value in _FAMILIES.items() if re.fullmatch(key, name))
     row = IMAGENET_NETWORKS[name]
     return make_factory(

@@ -3,6 +3,8 @@
 import functools
 import os
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +20,7 @@ STYLES = {
 }
 
 
-def preprocess_input(x, data_format=None, style="torch"):
+def preprocess_input(x: Any, data_format: str | None = None, style: str = "torch") -> Any:
     """Turn RGB images with values 0..255 into the input that trained weights expect.
 
     The style belongs to the weights; `preprocess_input_for(model)` knows that of a loaded network.
@@ -60,7 +62,7 @@ def preprocess_input(x, data_format=None, style="torch"):
     return keras.applications.imagenet_utils.preprocess_input(x, data_format, mode=style)
 
 
-def preprocess_input_for(model):
+def preprocess_input_for(model: keras.Model) -> Callable[[Any], Any]:
     """Return the `preprocess_input` that the weights of a network were trained with.
 
     `load_weights` (and `weights=` of the factories) records the style in the network, where it
@@ -118,7 +120,7 @@ def style_of_normalization(mean, std, source):
     return None
 
 
-def decode_predictions(predictions, top=5):
+def decode_predictions(predictions: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:
     """Name the most probable ImageNet classes.
 
     Args:

@@ -1,6 +1,8 @@
 """ResNet, a functional `keras.Model` with its own config."""
 
 import copy
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -91,30 +93,30 @@ class ResNet(keras.Model):
 
     def __init__(
         self,
-        stage_blocks=(3, 4, 6, 3),
-        block="bottleneck",
+        stage_blocks: Sequence[int] = (3, 4, 6, 3),
+        block: str = "bottleneck",
         *,
-        width=64,
-        stem="imagenet",
-        shortcut="projection",
-        stride_at="first",
-        stride_in="3x3",
-        norm="batch",
-        zero_init_residual=True,
-        squeeze_excitation=None,
-        stochastic_depth=0.0,
-        output_stride=None,
-        include_top=True,
-        classes=1000,
-        classifier_activation="softmax",
-        pooling=None,
-        input_shape=None,
-        input_tensor=None,
-        data_format=None,
-        dtype=None,
-        name="resnet",
-        trainable=True,
-    ):
+        width: int = 64,
+        stem: str | dict[str, Any] = "imagenet",
+        shortcut: str | None = "projection",
+        stride_at: str = "first",
+        stride_in: str = "3x3",
+        norm: str | dict[str, Any] = "batch",
+        zero_init_residual: bool = True,
+        squeeze_excitation: float | None = None,
+        stochastic_depth: float = 0.0,
+        output_stride: int | None = None,
+        include_top: bool = True,
+        classes: int = 1000,
+        classifier_activation: str | Callable[[Any], Any] | None = "softmax",
+        pooling: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        input_tensor: Any = None,
+        data_format: str | None = None,
+        dtype: Any = None,
+        name: str = "resnet",
+        trainable: bool = True,
+    ) -> None:
         arguments = {
             "stage_blocks": check_stages(stage_blocks),
             "block": block,

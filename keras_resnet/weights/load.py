@@ -20,7 +20,11 @@ from keras_resnet.weights.variant import (
 )
 
 
-def load_weights(model, weights, preprocessing=None):
+def load_weights(
+    model: keras.Model,
+    weights: str | os.PathLike[str] | keras.Model,
+    preprocessing: str | None = None,
+) -> keras.Model:
     """Fill a network with trained weights.
 
     Every tensor must have its place and every weight its tensor, except that a network without

@@ -119,7 +119,7 @@ def list_rows(architecture=None):
     return [row for row in _ROWS if architecture in (None, row.architecture)]
 
 
-def list_weights(architecture=None):
+def list_weights(architecture: str | None = None) -> list[str]:
     """Return the names that `weights=` accepts besides files and repositories.
 
     Args:
@@ -139,7 +139,7 @@ def list_weights(architecture=None):
     return [row.name for row in list_rows(architecture)]
 
 
-def weights_info(name):
+def weights_info(name: str) -> WeightsInfo:
     """Return the `WeightsInfo` of one name: source, variant, preprocessing, published accuracy.
 
     Args:

@@ -3,6 +3,7 @@
 import os
 import re
 
+import keras
 import numpy as np
 
 from keras_resnet.shortcut_layers import AveragePoolShortcut, ProjectionShortcut
@@ -23,7 +24,7 @@ _NORM = {
 }
 
 
-def torchvision_names(model):
+def torchvision_names(model: keras.Model) -> dict[str, keras.Variable]:
     """Map the names of torchvision's state dict to the variables of a network.
 
     Args:
@@ -70,7 +71,7 @@ def torchvision_names(model):
     return names
 
 
-def save_safetensors(model, path):
+def save_safetensors(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Write a network's weights under torchvision's names, for PyTorch or for `load_weights`.
 
     The file also notes the network's arguments and the preprocessing, so that `load_weights`
