@@ -2,9 +2,13 @@
 
 import time
 
+import keras
+import numpy as np
+
 from detection.data import numpy_batches
 from detection.evaluation import evaluate
 from detection.predict import predict_dataset
+from detection.visualize import draw_detections, image_grid
 from keras_resnet.training.processes import gather, on_own_device
 
 # Names that dashboards parse.
@@ -45,11 +49,13 @@ class Evaluation:
         self.dataset = dataset
         self.ground_truth = dataset.to_coco()
         self.say = say
+        self.latest = None  # (epoch, COCO results)
 
     def __call__(self, epoch):
         """The figures of the model as it is: dict from column to float."""
         start = time.monotonic()
         results = predict_together(self.model, self.batches, self.dataset)
+        self.latest = (epoch, results)
         metrics = evaluate(self.ground_truth, results)
         spent = time.monotonic() - start
         self.say(
@@ -57,3 +63,53 @@ class Evaluation:
             f"AP50 {metrics['AP50']:.3f}, AP75 {metrics['AP75']:.3f}"
         )
         return {column: metrics[name] for column, name in COLUMNS.items()}
+
+
+class DetectionImages(keras.callbacks.Callback):
+    """Shows in TensorBoard what the detector finds on a few validation images.
+
+    Args:
+        evaluation: the `Evaluation` whose results are drawn, after each epoch that has one.
+        folder: path of TensorBoard's logs; it writes into their part `validation`.
+        count: int, images, the first of the data set.
+        min_score: float, least score of what is drawn.
+    """
+
+    def __init__(self, evaluation, folder, count=8, min_score=0.3):
+        super().__init__()
+        self.evaluation, self.count, self.min_score = evaluation, count, min_score
+        self._folder = folder / "validation"
+        self._writer = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.evaluation.latest is None or self.evaluation.latest[0] != epoch:
+            return
+        import tensorflow as tf
+
+        grid = np.asarray(image_grid(self._pictures(self.evaluation.latest[1])))
+        with tf.device("CPU:0"):
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self._folder))
+            with self._writer.as_default():
+                tf.summary.image("detections", grid[None], step=epoch)
+            self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+
+    def _pictures(self, results):
+        dataset = self.evaluation.dataset
+        index_of = {category.id: i for i, category in enumerate(dataset.categories)}
+        for row, record in enumerate(dataset.records[: self.count]):
+            found = [r for r in results if r["image_id"] == record.image_id]
+            boxes = np.array([r["bbox"] for r in found], "float32").reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            yield draw_detections(
+                dataset.read_image(row),
+                boxes,
+                [index_of[r["category_id"]] for r in found],
+                [r["score"] for r in found],
+                class_names=list(dataset.class_names),
+                min_score=self.min_score,
+            )

@@ -3,10 +3,11 @@
 import numpy as np
 
 from detection.data import numpy_batches
-from detection.evaluation import confusion_matrix
+from detection.evaluation import confidence_curves, confusion_matrix
 from detection.visualize import (
     draw_detections,
     image_grid,
+    plot_confidence_curve,
     plot_confusion_matrix,
     plot_pr_curve,
     plot_results,
@@ -82,7 +83,10 @@ def draw_validation(dataset, results, folder, count):
 
 
 def plot_run(folder, metrics, ground_truth, results, categories):
-    """Writes `results.png`, `PR_curve.png` and `confusion_matrix.png`.
+    """Writes the curves and the confusion matrix of a run.
+
+    `results.png`; `PR_curve.png`, and `P_curve.png`, `R_curve.png` and `F1_curve.png` against the
+    confidence; `confusion_matrix.png` and `confusion_matrix_normalized.png`.
 
     Args:
         folder: run folder with `results.csv`.
@@ -96,3 +100,9 @@ def plot_run(folder, metrics, ground_truth, results, categories):
     matrix = confusion_matrix(ground_truth, results)
     names = [category["name"] for category in categories]
     plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
+    plot_confusion_matrix(
+        matrix, names, folder / "confusion_matrix_normalized.png", normalized=True
+    )
+    curves = confidence_curves(ground_truth, results)
+    for kind, name in (("precision", "P"), ("recall", "R"), ("f1", "F1")):
+        plot_confidence_curve(curves, kind, folder / f"{name}_curve.png")

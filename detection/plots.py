@@ -154,13 +154,58 @@ def plot_pr_curve(curves, path):
     _save(figure, path)
 
 
-def plot_confusion_matrix(matrix, class_names, path):
+_CONFIDENCE = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+
+
+def plot_confidence_curve(curves, kind, path):
+    """Plots precision, recall or F1 at IoU 0.5 against the least confidence of detections.
+
+    Args:
+        curves: what `detection.evaluation.confidence_curves` returned. Classes without objects
+            are not drawn.
+        kind: `"precision"`, `"recall"` or `"f1"`.
+        path: str or path of the picture; the suffix decides the format.
+
+    Raises:
+        ValueError: another `kind`.
+    """
+    if kind not in _CONFIDENCE:
+        raise ValueError(f"`kind` must be one of {', '.join(_CONFIDENCE)}. Received: kind={kind!r}")
+    rows = [row for row in curves["per_class"] if row[kind] is not None]
+    confidence = np.asarray(curves["confidence"])
+    figure, axes = _figure(1, 1, (7.6, 5))
+    axis = axes.flat[0]
+    few = len(rows) <= len(_LINES)
+    for index, row in enumerate(rows):
+        style = {"color": "#9ca3af", "linewidth": 0.8}
+        if few:
+            style = {"color": _LINES[index], "linewidth": 1.4, "label": _shorten(row["name"])}
+        axis.plot(confidence, row[kind], **style)
+    if rows:
+        mean = np.asarray(curves["mean"][kind])
+        label = f"mean of {len(rows)}"
+        if kind == "f1":
+            best = int(mean.argmax())
+            label += f"\nbest {mean[best]:.3f} at {confidence[best]:.2f}"
+            axis.axvline(confidence[best], color="#555555", linewidth=1, linestyle="--")
+        axis.plot(confidence, mean, color="#111827", linewidth=2.6, label=label)
+        axis.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1.02)
+    axis.set_xlabel("least confidence of detections")
+    axis.set_ylabel(_CONFIDENCE[kind])
+    axis.set_title(f"{_CONFIDENCE[kind]} and confidence at IoU 0.5")
+    _save(figure, path)
+
+
+def plot_confusion_matrix(matrix, class_names, path, normalized=False):
     """Plots a confusion matrix, coloured by the share of the true class.
 
     Args:
         matrix: int array `[K + 1, K + 1]` as `detection.evaluation.confusion_matrix` returns it.
         class_names: sequence of K names.
         path: str or path of the picture; the suffix decides the format.
+        normalized: bool, whether cells show the share of their row instead of the count.
 
     Raises:
         ValueError: if the matrix does not fit the names.
@@ -187,11 +232,12 @@ def plot_confusion_matrix(matrix, class_names, path):
     axis.set_yticks(range(len(names)), names, fontsize=small)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    axis.set_title("Confusion matrix")
+    axis.set_title("Confusion matrix" + ", shares of the true class" * normalized)
     if len(names) <= 30:
         for row, column in np.argwhere(matrix):
             color = "white" if share[row, column] > 0.55 else "#111827"
-            text = f"{matrix[row, column]:,}"
+            count = f"{matrix[row, column]:,}"
+            text = f"{share[row, column]:.2f}" if normalized else count
             axis.text(column, row, text, ha="center", va="center", color=color, fontsize=small)
     _save(figure, path)
 

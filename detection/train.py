@@ -3,14 +3,18 @@
 import contextlib
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from detection.build import build_model
-from detection.callbacks import COLUMNS, Evaluation, predict_together
+from detection.callbacks import COLUMNS, DetectionImages, Evaluation, predict_together
+from detection.config import Config
 from detection.data import make_batches, numpy_batches
+from detection.data_check import check_data
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
 from detection.pictures import draw_training_batches, draw_validation, plot_run
@@ -32,6 +36,7 @@ from keras_resnet.training.devices import (
     set_precision,
 )
 from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.early_stopping import EarlyStopping
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
@@ -43,6 +48,7 @@ from keras_resnet.training.processes import (
     is_main,
     lost_processes,
 )
+from keras_resnet.training.profiling import Profile
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
@@ -51,10 +57,14 @@ from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
 
+_CHECKED = 2000  # Images of a split that the check before training looks at one by one.
+
 
 @plain_data_errors()
 @precision_kept()
-def train_detector(config, say=print, stop_by_signals=False):
+def train_detector(
+    config: Config, say: Callable[[str], Any] = print, stop_by_signals: bool = False
+) -> tuple[Path, dict[str, Any]]:
     """Trains, evaluates, draws and exports; everything goes into a new run folder.
 
     Args:
@@ -95,7 +105,7 @@ def train_detector(config, say=print, stop_by_signals=False):
 
 def _train(config, say, stop_by_signals, stack):
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
-    categories = _categories(datasets)
+    categories = categories_of(datasets)
     for dataset in datasets.values():
         say(dataset.summary())
     if not any(len(record.boxes) for record in datasets["train"].records):
@@ -111,6 +121,9 @@ def _train(config, say, stop_by_signals, stack):
     if is_main():
         stack.enter_context(run_lock(folder))
     resume = from_main(lambda: resumes(config.run, folder))
+    if config.run.data_check and is_main() and not resume:
+        found = check_data(datasets, config, most_images=_CHECKED)
+        say(f"data check (run.data_check):\n{found.remarks()}")
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
     model = build_model(
@@ -139,6 +152,7 @@ def _train(config, say, stop_by_signals, stack):
 
     share = batch_share()
     evaluation_batches = make_batches(datasets["val"], pipeline, training=False, share=share)
+    evaluation = Evaluation(model, evaluation_batches, datasets["val"], say)
     logs = fit(
         model,
         lambda epoch, batch: make_batches(
@@ -151,8 +165,10 @@ def _train(config, say, stop_by_signals, stack):
         ),
         steps=steps,
         folder=folder,
-        callbacks=_callbacks(config, model, batches.plan, datasets["train"], folder, say),
-        evaluate=Evaluation(model, evaluation_batches, datasets["val"], say),
+        callbacks=_callbacks(
+            config, model, batches.plan, datasets["train"], folder, evaluation, say
+        ),
+        evaluate=evaluation,
         evaluate_every=config.train.evaluate_every,
         state_every=config.train.state_every,
         resume=resume,
@@ -204,7 +220,7 @@ def _silently(line):
 
 def _identity(config, datasets):
     """What a run that is continued has in common with its beginning: settings and data."""
-    free = {"tensorboard", "jit_compile", "state_every", "devices"}
+    free = {"tensorboard", "profile", "jit_compile", "state_every", "devices"}
     return {
         **config.model_dump(mode="json", exclude={"run": True, "expected": True, "train": free}),
         "class_names": list(datasets["train"].class_names),
@@ -234,7 +250,18 @@ def preprocessing_of(pipeline):
     }
 
 
-def _categories(datasets):
+def categories_of(datasets):
+    """The classes of training and validation data, which must be the same.
+
+    Args:
+        datasets: dict with `DetectionDataset`s `"train"` and `"val"`.
+
+    Returns:
+        List of `{"id", "name"}`.
+
+    Raises:
+        ValueError: they differ.
+    """
     names = {split: dataset.class_names for split, dataset in datasets.items()}
     if names["train"] != names["val"]:
         raise ValueError(
@@ -244,7 +271,7 @@ def _categories(datasets):
     return [{"id": c.id, "name": c.name} for c in datasets["train"].categories]
 
 
-def _callbacks(config, model, plan, dataset, folder, say):
+def _callbacks(config, model, plan, dataset, folder, evaluation, say):
     size = config.data.pipeline.batch_size
 
     def describe(epoch, step):
@@ -270,12 +297,16 @@ def _callbacks(config, model, plan, dataset, folder, say):
         callbacks.insert(0, EMA(config.train.ema.decay, config.train.ema.every))
     if config.train.precision == "mixed_float16":
         callbacks.append(LossScaleWatch(say))
+    if config.train.early_stopping is not None:
+        callbacks.append(EarlyStopping("metrics/mAP50-95", config.train.early_stopping, say))
+    if config.train.profile and is_main():
+        callbacks.append(Profile(folder / "tensorboard", config.train.profile, say))
     if config.train.tensorboard and is_main():
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
             say(note)
         else:
-            callbacks.append(callback)
+            callbacks += [callback, DetectionImages(evaluation, folder / "tensorboard")]
     return callbacks
 
 

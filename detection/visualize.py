@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from detection.plots import (
+    plot_confidence_curve,
     plot_confusion_matrix,
     plot_labels,
     plot_pr_curve,
@@ -20,6 +21,7 @@ __all__ = [
     "class_color",
     "draw_detections",
     "image_grid",
+    "plot_confidence_curve",
     "plot_confusion_matrix",
     "plot_labels",
     "plot_pr_curve",

@@ -7,32 +7,33 @@ Example: python scripts/ablate_detector.py --set train.steps=1500 run.name=ablat
 
 import argparse
 
-from _common import quiet_start, run
+from _common import add_config_arguments, load_with, overrides_of, quiet_start, run
+from _words import DETECTOR
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "config", nargs="?", default="quickstart", help="YAML file or name of a configuration"
+    about = "YAML file or name of a configuration"
+    add_config_arguments(
+        parser,
+        DETECTOR,
+        {"nargs": "?", "default": "quickstart", "metavar": "CONFIG", "help": about},
     )
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="override values of the configuration",
-    )  # fmt: skip
     parser.add_argument(
         "--runs", nargs=2, metavar=("BASELINE", "CONTEXT"),
         help="run folders of the two models, trained before, instead of training",
     )  # fmt: skip
     parser.add_argument("--output", default="ablation.md", help="Markdown file to write")
     arguments = parser.parse_args()
+    overrides = overrides_of(arguments, DETECTOR)
 
-    quiet_start()
+    quiet_start(arguments)
     import detection
     from detection.ablation import ablate, table
 
-    config = detection.load_config(arguments.config, arguments.set)
+    config = load_with(detection.load_config, arguments.config, overrides)
     folders = arguments.runs and dict(zip(("baseline", "context"), arguments.runs))
     print(table(ablate(config, folders, arguments.output)), end="")
     print(f"Written: {arguments.output}")

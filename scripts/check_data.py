@@ -16,7 +16,8 @@ import argparse
 import json
 import sys
 
-from _common import quiet_start, run
+from _common import load_with, quiet_start, run
+from _words import DETECTOR, overrides_for
 
 
 def main():
@@ -82,7 +83,8 @@ def main():
 
     # Names of files and classes may hold what the terminal's encoding has not.
     sys.stdout.reconfigure(errors="backslashreplace")
-    config = detection.load_config(arguments.config, arguments.set)
+    overrides = overrides_for(DETECTOR, arguments.set)
+    config = load_with(detection.load_config, arguments.config, overrides)
     found = check_data(config, decode=not arguments.headers)
     defects = found.defects(arguments.allow)
     if arguments.json:

@@ -10,7 +10,8 @@ Example: python scripts/evaluate_detector.py runs/quickstart
 import argparse
 from pathlib import Path
 
-from _common import of_the_model, overrides_of, quiet_start, run
+from _common import add_config_arguments, of_the_model, overrides_of, quiet_start, run
+from _words import EVALUATION
 
 
 def main():
@@ -23,26 +24,17 @@ def main():
     parser.add_argument(
         "--config", help="YAML file or name of the data to use (default: config.yaml of the run)"
     )
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="override values of the configuration, e.g. data.val.split=test; those under model. "
-        "change the loaded model and must leave its weights in their places",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-bad-images",
-        type=int,
-        metavar="N",
-        help="leave out up to N unusable images instead of refusing the data; the same as "
-        "--set data.max_bad_images=N",
-    )
+    add_config_arguments(parser, EVALUATION)
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--output", help="folder for metrics.json, predictions.json, report.html")
     parser.add_argument(
         "--trust", action="store_true", help="load a .keras file or a SavedModel of known origin"
     )
     arguments = parser.parse_args()
+    # Keys under model. change the loaded model and must leave its weights in their places.
+    model_changes, changes = of_the_model(overrides_of(arguments, EVALUATION))
 
-    quiet_start()
+    quiet_start(arguments)
     import detection
     from detection.evaluate import evaluate_model
     from detection.evaluation import summary_table
@@ -57,7 +49,6 @@ def main():
             f"There is no {source}: say with --config which data to evaluate on. "
             f"Received: model={arguments.model!r}"
         )
-    model_changes, changes = of_the_model(overrides_of(arguments))
     config = detection.load_config(str(source), changes)
     if served_folder(model_path) is None:
         model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)

@@ -1,6 +1,6 @@
 """Detects objects in images and writes drawn pictures and a JSON file.
 
-Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --score 0.5
+Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --conf 0.5
 """
 
 import argparse
@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from _common import only_the_model, quiet_start, run
+from _common import add_config_arguments, only_the_model, overrides_of, quiet_start, run
+from _words import PREDICTION
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -20,21 +21,23 @@ def main():
     parser.add_argument("model", help="run folder, artefact or .keras file")
     parser.add_argument("images", nargs="+", help="image files and folders of images")
     parser.add_argument("--output", default="predictions", help="folder to write to")
-    parser.add_argument("--score", type=float, default=0.5, help="lowest score (default: 0.5)")
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="change the model, e.g. model.test_time.flip=true",
-    )  # fmt: skip
+    parser.add_argument("--score", type=float, help="the same as --conf (default: 0.5)")
+    add_config_arguments(parser, PREDICTION, bad_images=False)
     parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
     arguments = parser.parse_args()
+    overrides = only_the_model(overrides_of(arguments, PREDICTION))
+    score = _least_score(arguments)
     paths = find_images(arguments.images)
 
-    quiet_start()
+    quiet_start(arguments)
     import detection
     from detection.load_image import load_image
 
-    overrides = only_the_model(arguments.set)
     model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
+    if score < model.architecture["roi_heads"]["score_threshold"]:
+        # The model as it was trained drops those.
+        overrides.append(f"roi_heads.score_threshold={score}")
+        model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     results, failed = {}, 0
@@ -47,8 +50,8 @@ def main():
             results[str(path)] = {"error": str(error)}
             failed += 1
             continue
-        found = model.detect(image, score_threshold=arguments.score)
-        found.draw(min_score=arguments.score).save(output / name)
+        found = model.detect(image, score_threshold=score)
+        found.draw(min_score=score).save(output / name)
         results[str(path)] = found.to_dict()
         counts = {}
         for label in found.names:
@@ -60,6 +63,23 @@ def main():
     print(f"{len(paths) - failed} images drawn in {output}, boxes in {target}")
     if failed:
         raise ValueError(f"{failed} of {len(paths)} images could not be read; see above.")
+
+
+def _least_score(arguments):
+    given = [text.partition("=")[2] for text in arguments.set if text.partition("=")[0] == "conf"]
+    if arguments.word_conf is not None:
+        given.append(arguments.word_conf)
+    if arguments.score is not None:
+        given.append(arguments.score)
+    try:
+        score = float(given[-1]) if given else 0.5
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 1:
+        raise ValueError(
+            f"The least score (conf) is a number from 0 to 1. Received: conf={given[-1]}"
+        )
+    return score
 
 
 def find_images(sources):

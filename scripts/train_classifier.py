@@ -1,50 +1,56 @@
 """Trains and evaluates a classifier.
 
-Example: python scripts/train_classifier.py cifar10_resnet20 --set data.root=cifar-10-python.tar.gz
+Example: python scripts/train_classifier.py finetune --data path/to/images --epochs 5 --batch 32
 """
 
 import argparse
 
-from _common import TRAINING_CODES, add_process_arguments, overrides_of, quiet_start, run
+from _common import (
+    TRAINING_CODES,
+    add_config_arguments,
+    add_output_arguments,
+    add_process_arguments,
+    load_with,
+    overrides_of,
+    print_settings,
+    quiet_start,
+    run,
+)
+from _words import CLASSIFIER
 
 
 def main():
     parser = argparse.ArgumentParser(
+        usage="%(prog)s CONFIG [words] [--set KEY=VALUE ...] [options]",
         description=__doc__,
         epilog=TRAINING_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", help="YAML file, or the name of one in the package (--list)")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override values of the configuration, e.g. train.steps=100",
-    )
-    parser.add_argument(
-        "--max-bad-images",
-        type=int,
-        metavar="N",
-        help="leave out up to N unusable images instead of refusing the data; the same as "
-        "--set data.max_bad_images=N",
-    )
+    about = "YAML file, or the name of one in the package (--list)"
+    add_config_arguments(parser, CLASSIFIER, {"metavar": "CONFIG", "help": about})
     parser.add_argument("--list", action=_List, nargs=0, help="print the shipped configurations")
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_output_arguments(parser)
     add_process_arguments(parser)
     arguments = parser.parse_args()
+    overrides = overrides_of(arguments, CLASSIFIER)
 
     quiet_start(arguments)
     from keras_resnet.classification.config import load_classifier_config
-    from keras_resnet.classification.train import train_classifier
     from keras_resnet.training.config import dump_config
+    from keras_resnet.training.processes import is_main
 
-    config = load_classifier_config(arguments.config, overrides_of(arguments))
+    config = load_with(load_classifier_config, arguments.config, overrides)
     if arguments.dry_run:
+        from keras_resnet.classification.dry_run import describe_run
+
         print(dump_config(config), end="")
+        # Comments, so that the output is a configuration.
+        print("".join(f"# {line}\n" for line in describe_run(config)), end="")
         return
+    from keras_resnet.classification.train import train_classifier
+
+    if is_main() and not arguments.quiet:
+        print_settings(config, arguments.config, overrides, arguments.verbose)
     say = (lambda line: None) if arguments.quiet else print
     train_classifier(config, say=say, stop_by_signals=True)
 
@@ -58,4 +64,4 @@ class _List(argparse.Action):
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What was saved can be continued with --set run.resume=true.")
+    run(main, "Interrupted. What was saved can be continued with --resume.")

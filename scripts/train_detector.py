@@ -1,56 +1,60 @@
 """Trains, evaluates, draws and exports a detector. Without arguments: the quickstart.
 
-Example: python scripts/train_detector.py bccd --set data.root=path/to/BCCD train.steps=500
+Example: python scripts/train_detector.py bccd --data path/to/BCCD --epochs 20 --batch 8
 """
 
 import argparse
 
-from _common import TRAINING_CODES, add_process_arguments, overrides_of, quiet_start, run
+from _common import (
+    TRAINING_CODES,
+    add_config_arguments,
+    add_output_arguments,
+    add_process_arguments,
+    load_with,
+    overrides_of,
+    print_settings,
+    quiet_start,
+    run,
+)
+from _words import DETECTOR
 
 
 def main():
     parser = argparse.ArgumentParser(
+        usage="%(prog)s [CONFIG] [words] [--set KEY=VALUE ...] [options]",
         description=__doc__,
         epilog=TRAINING_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "config",
-        nargs="?",
-        default="quickstart",
-        help="YAML file, or the name of one in the package (default: quickstart)",
+    about = "YAML file, or the name of one in the package (default: quickstart)"
+    add_config_arguments(
+        parser,
+        DETECTOR,
+        {"nargs": "?", "default": "quickstart", "metavar": "CONFIG", "help": about},
     )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override values of the configuration, e.g. train.steps=100",
-    )
-    parser.add_argument(
-        "--max-bad-images",
-        type=int,
-        metavar="N",
-        help="leave out up to N unusable images instead of refusing the data; the same as "
-        "--set data.max_bad_images=N",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_output_arguments(parser)
     add_process_arguments(parser)
     arguments = parser.parse_args()
+    overrides = overrides_of(arguments, DETECTOR)
 
     quiet_start(arguments)
     import detection
     from keras_resnet.training.config import dump_config
+    from keras_resnet.training.processes import is_main
 
-    config = detection.load_config(arguments.config, overrides_of(arguments))
+    config = load_with(detection.load_config, arguments.config, overrides)
     if arguments.dry_run:
+        from detection.dry_run import describe_run
+
         print(dump_config(config), end="")
+        # Comments, so that the output is a configuration.
+        print("".join(f"# {line}\n" for line in describe_run(config)), end="")
         return
+    if is_main() and not arguments.quiet:
+        print_settings(config, arguments.config, overrides, arguments.verbose)
     say = (lambda line: None) if arguments.quiet else print
     detection.train_detector(config, say=say, stop_by_signals=True)
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. What was saved can be continued with --set run.resume=true.")
+    run(main, "Interrupted. What was saved can be continued with --resume.")

@@ -3,11 +3,14 @@
 import collections.abc
 import dataclasses
 
+from detection.config import Config
+from detection.data import DetectionDataset
 from detection.data_check import suspicious
 from detection.data_check.advice import give_advice
 from detection.data_check.better_anchors import better_anchors
 from detection.data_check.coverage import anchor_coverage, boxes_in_batches
 from detection.data_check.kinds import KINDS, LEVELS, kind_of
+from detection.data_check.near_copies import find_near_copies
 from detection.data_check.report_text import full_text, short_text
 from detection.data_check.statistics import split_statistics
 from detection.data_check.table import BoxTable
@@ -73,6 +76,8 @@ class DataCheck:
         problems: Tuple of `Problem`, the serious ones first.
         advice: Tuple of `Advice`.
         config: The `detection.config.Config` or `None`.
+        looked_at: Dict from split to the number of images that were looked at one by one, where
+            these are not all.
     """
 
     datasets: dict
@@ -81,6 +86,7 @@ class DataCheck:
     problems: tuple
     advice: tuple
     config: object = None
+    looked_at: dict = dataclasses.field(default_factory=dict)
 
     def defects(self, allow=()):
         """The problems that are errors or warnings.
@@ -104,6 +110,10 @@ class DataCheck:
         """A few lines to print before training: counts, problems, and what to change."""
         return short_text(self)
 
+    def remarks(self):
+        """The lines of `summary` on errors, warnings and what to change, without the counts."""
+        return short_text(self, counts=False) or "nothing to remark"
+
     def text(self, style=None):
         """The whole report as text of 80 columns.
 
@@ -124,10 +134,16 @@ class DataCheck:
             "problems": [problem.to_dict(max_places) for problem in self.problems],
             "advice": [dataclasses.asdict(advice) for advice in self.advice],
             "config": None if self.config is None else self.config.model_dump(mode="json"),
+            "looked_at": self.looked_at,
         }
 
 
-def check_data(source, config=None, decode=True):
+def check_data(
+    source: Config | dict[str, DetectionDataset],
+    config: Config | None = None,
+    decode: bool = True,
+    most_images: int | None = None,
+) -> DataCheck:
     """Looks through training and validation data, and how a configuration fits them.
 
     Unusable images and boxes never stop the check: they are among the problems. Nothing is
@@ -138,9 +154,12 @@ def check_data(source, config=None, decode=True):
             `DetectionDataset`, training first.
         config: With a dict, optionally the `Config` that it will be trained with. Without it
             nothing is said about sizes after resizing, anchors and schedules.
-        decode: Boolean, whether to decode every image, which finds truncated files, instead of
-            reading headers only. Data sets that are given are open already, and not read again
-            but for images that may be copies.
+        decode: Boolean, whether to decode every image, which finds truncated files and images in
+            two splits that look alike, instead of reading headers only. Data sets that are given
+            are open already, and not read again but for images that may be copies.
+        most_images: Optional integer, how many images of each split are looked at one by one, to
+            bound the time: for copies of images, repeated boxes and the fit of the anchors, which
+            are then of images at equal distances. Counts and sizes are always those of all.
 
     Returns:
         A `DataCheck`.
@@ -174,11 +193,14 @@ def check_data(source, config=None, decode=True):
         )  # All that is bad is told, so none is refused.
         datasets = {split: open_dataset(data, split) for split in ("train", "val")}
     pipeline = None if config is None else config.data.pipeline
+    look_at_pixels = source is config and decode
+    samples = {split: _Sample(dataset, most_images) for split, dataset in datasets.items()}
     tables = {split: BoxTable(dataset) for split, dataset in datasets.items()}
     statistics = {split: split_statistics(table, pipeline) for split, table in tables.items()}
     coverage, better = {}, None
     if config is not None:
-        for number, (split, dataset) in enumerate(datasets.items()):
+        for number, (split, sample) in enumerate(samples.items()):
+            dataset = sample.dataset
             if len(dataset) == 0:
                 continue
             shown = boxes_in_batches(dataset, pipeline, training=number == 0)
@@ -191,20 +213,41 @@ def check_data(source, config=None, decode=True):
         datasets=datasets,
         statistics=statistics,
         coverage=coverage,
-        problems=_problems(datasets, tables, pipeline),
+        problems=_problems(datasets, tables, samples, pipeline, look_at_pixels),
         advice=tuple(give_advice(statistics, coverage.get(first), better, config)),
         config=config,
+        looked_at={s: len(sample.dataset) for s, sample in samples.items() if sample.rows},
     )
 
 
-def _problems(datasets, tables, pipeline):
+class _Sample:
+    """Images of a data set at equal distances, or all of them."""
+
+    def __init__(self, dataset, most):
+        self.dataset, self.rows = dataset, None
+        if most is not None and len(dataset) > most:
+            self.rows = [len(dataset) * i // most for i in range(most)]
+            self.dataset = dataset.subset(self.rows)
+
+    def located(self, finding):
+        """A finding in the sample, with the place of its image in the whole data set."""
+        if self.rows is None or finding.image is None:
+            return finding
+        return dataclasses.replace(finding, image=self.rows[finding.image])
+
+
+def _problems(datasets, tables, samples, pipeline, look_at_pixels):
     findings = []
     for split, table in tables.items():
+        sample = samples[split]
+        few = table if sample.rows is None else BoxTable(sample.dataset)
         findings += suspicious.find_in_reading(split, datasets[split])
         findings += suspicious.find_boxes(split, table, pipeline)
-        findings += suspicious.find_repeated_boxes(split, table)
+        findings += map(sample.located, suspicious.find_repeated_boxes(split, few))
         findings += suspicious.find_images_without_boxes(split, table)
-    findings += suspicious.find_copies(datasets)
+    few = {split: sample.dataset for split, sample in samples.items()}
+    copies = [*suspicious.find_copies(few), *(find_near_copies(few) if look_at_pixels else ())]
+    findings += (samples[finding.split].located(finding) for finding in copies)
     findings += suspicious.find_classes(tables)
     by_kind = {}
     for finding in findings:

@@ -64,16 +64,18 @@ def verdict(check):
     return ", ".join(count_of(n, level) for level, n in counts.items() if n) + "."
 
 
-def short_text(check):
-    """A few lines to print before training."""
+def short_text(check, counts=True):
+    """A few lines to print before training; without `counts` neither these nor mere notes."""
     lines = []
-    for split, row in check.statistics.items():
+    for split, row in check.statistics.items() if counts else ():
         lines.append(f"{split} {printable(row['name'])}: {_split_line(row)}")
         shown = sorted(row["classes"], key=lambda c: -c["boxes"])
         names = [f"{cut(printable(c['name']), 24)} {c['boxes']:,}" for c in shown[:8]]
         more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
         lines.append(f"  boxes by class: {', '.join(names)}{more}")
     for problem in check.problems:
+        if problem.level == "note" and not counts:
+            continue
         first = problem.findings[0]
         place = cut_front(printable(first.where), 60)
         count = f"{problem.kind} ({len(problem.findings):,})"
@@ -84,6 +86,12 @@ def short_text(check):
                 f"anchors: mean best IoU with the boxes of {split} {row['mean']:.2f}, "
                 f"{percent(row['below_half'])} below 0.5"
             )
+    for split, count in check.looked_at.items():
+        images = check.statistics[split]["images"]
+        lines.append(
+            f"copies, repeated boxes and anchors were looked at in {count:,} of the {images:,} "
+            f"images of {split}; scripts/check_data.py looks at all"
+        )
     for advice in check.advice:
         if advice.change:
             lines.append(f"consider ({advice.about}): {advice.text}")

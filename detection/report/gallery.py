@@ -6,40 +6,12 @@ import io
 import numpy as np
 from PIL import Image
 
-from detection.evaluation.overlap import overlaps
+from detection.evaluation.matches import match_image
 
 _IOU = 0.5
 _LARGEST_SIDE = 480  # pixels of a picture on the page
 _LEAST_SCORE = 0.05
 _MOST_BOXES = 60
-
-
-def match_image(found, truth, iou_threshold=_IOU):
-    """Which detections of an image are right, each object being found once.
-
-    Args:
-        found: list of COCO results, best first.
-        truth: list of COCO annotations of the image. Crowds and difficult ones need not be found.
-        iou_threshold: float.
-
-    Returns:
-        List with True, False or, for a detection on a crowd or difficult object, None.
-    """
-    overlap = overlaps(found, truth)
-    ignored = np.array([bool(r.get("iscrowd") or r.get("difficult")) for r in truth], bool)
-    free = ~ignored
-    verdicts = []
-    for row, shares in zip(found, overlap):
-        same = np.array([row["category_id"] == r["category_id"] for r in truth], bool)
-        candidates = np.where(free & same, shares, -1.0)
-        if candidates.max(initial=-1.0) >= iou_threshold:
-            free[int(candidates.argmax())] = False
-            verdicts.append(True)
-        elif (shares[ignored & same] >= iou_threshold).any():
-            verdicts.append(None)
-        else:
-            verdicts.append(False)
-    return verdicts
 
 
 def judge(ground_truth, results):

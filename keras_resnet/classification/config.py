@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 import keras_resnet
 from keras_resnet.data.config import ClassificationPipelineConfig
@@ -111,6 +111,7 @@ class ClassifierTrainConfig(RecipeConfig):
         None, description="steps between saved states, to resume from, besides each epoch's end"
     )
     tensorboard: bool = False
+    profile: NonNegativeInt = Field(0, description="steps to profile, for TensorBoard")
 
 
 class ClassifierRunConfig(StrictModel):

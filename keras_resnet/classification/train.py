@@ -32,6 +32,7 @@ from keras_resnet.training.devices import (
     set_precision,
 )
 from keras_resnet.training.divergence import NaNStop
+from keras_resnet.training.early_stopping import EarlyStopping
 from keras_resnet.training.ema import EMA
 from keras_resnet.training.initialization import initialize_kernels
 from keras_resnet.training.locks import run_lock
@@ -45,6 +46,7 @@ from keras_resnet.training.processes import (
     lost_processes,
     on_own_device,
 )
+from keras_resnet.training.profiling import Profile
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults, read_results
@@ -299,6 +301,10 @@ def _callbacks(config, model, feed, train, folder, say):
         callbacks.append(LossScaleWatch(say))
     if config.train.schedule == "plateau":
         callbacks.append(Plateau("val_error", config.train.gamma, config.train.patience, say))
+    if config.train.early_stopping is not None:
+        callbacks.append(EarlyStopping("val_accuracy", config.train.early_stopping, say))
+    if config.train.profile and is_main():
+        callbacks.append(Profile(folder / "tensorboard", config.train.profile, say))
     if config.train.tensorboard and is_main():
         callback, note = tensorboard_callback(folder / "tensorboard")
         if callback is None:
@@ -314,7 +320,7 @@ def _silently(line):
 
 def _identity(config, train, val):
     """What a run that is continued has in common with its beginning: settings and data."""
-    free = {"tensorboard", "jit_compile", "state_every", "devices"}
+    free = {"tensorboard", "profile", "jit_compile", "state_every", "devices"}
     return {
         **config.model_dump(mode="json", exclude={"run": True, "train": free, "published": True}),
         "class_names": list(train.class_names),

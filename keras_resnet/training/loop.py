@@ -52,7 +52,8 @@ def fit(
         folder: path of the run folder.
         callbacks: sequence of `keras.callbacks.Callback`. `batch` counts from the start of the
             epoch also where the process began within it. The average of an `EMA` among them is
-            what is evaluated, and what `Checkpoints` among them save.
+            what is evaluated, and what `Checkpoints` among them save. A run that one of them has
+            ended (`EarlyStopping`) is not continued.
         evaluate: callable `(epoch) -> dict` from name to number, called at the end of an epoch;
             what it returns joins the logs before other callbacks see them. None for none.
         evaluate_every: int, epochs between evaluations; the last epoch always has one.
@@ -97,7 +98,7 @@ def fit(
             state.restore()
             say(f"continuing {folder} after step {state.done} of {steps}")
         epoch, first_batch = state.epoch, state.batch
-        if state.done >= steps:
+        if state.done >= steps or any(getattr(c, "ended", False) for c in callbacks):
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return state.logs
         batches = make_batches(epoch, first_batch)

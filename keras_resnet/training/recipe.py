@@ -33,6 +33,9 @@ class RecipeConfig(StrictModel):
     boundaries: tuple[PositiveInt, ...] = Field((), description="step: where the rate drops")
     gamma: PositiveFloat = Field(0.1, description="step, plateau: factor of each drop")
     patience: PositiveInt = Field(5, description="plateau: epochs without a smaller error")
+    early_stopping: PositiveInt | None = Field(
+        None, description="epochs without a better figure after which training ends"
+    )
     final_factor: _Share = Field(0.0, description="cosine: last rate / first rate")
     warmup: Literal["linear", "constant"] = "linear"
     warmup_length: int = Field(0, ge=0, description="in steps or epochs, see schedule_unit")

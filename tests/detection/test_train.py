@@ -94,7 +94,9 @@ def test_run_folder_is_complete(tiny_run):
     assert config == detection.load_config(tiny_run.config, ["train.seed=5"])
     for name in ("best", "last", "state"):
         assert (folder / "weights" / name / "manifest.json").is_file()
-    pictures = ["labels.jpg", "results.png", "PR_curve.png", "confusion_matrix.png"]
+    pictures = ["labels.jpg", "results.png", "confusion_matrix.png"]
+    pictures += [f"{name}_curve.png" for name in ("PR", "P", "R", "F1")]
+    pictures += ["confusion_matrix_normalized.png"]
     pictures += [f"train_batch{i}.jpg" for i in range(3)]
     pictures += ["val_batch0_labels.jpg", "val_batch0_pred.jpg"]
     for name in pictures:

@@ -119,7 +119,7 @@ def test_share_of_time_waiting_for_data():
 def test_terminal_line_has_time_waiting_rate_and_memory():
     options = {"waiting_seconds": Clock(), "memory": lambda: 1.26e9, "images_per_step": 8}
     text = staged(Terminal(), steps=2000, epochs=9, seconds_per_step=0.25, **options)
-    line = [part for part in text.split("\r") if part.startswith("epoch 1/9 1990/2000")][0]
+    line = next(part for part in text.split("\r") if part.startswith("epoch 1/9 1990/2000"))
     # By hand: 16,010 steps of a quarter of a second are left, 4002.5 s.
     assert line == (
         "epoch 1/9 1990/2000  loss 1.235  32 img/s  1:06:42 left  lr 0.01  data 0%  1.3G"

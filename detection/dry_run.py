@@ -1,0 +1,73 @@
+"""What a training run would do, without doing it: sizes of data, batches and model."""
+
+import contextlib
+import math
+import pathlib
+import tempfile
+
+from detection.build import build_model
+from detection.data.plan import BatchPlan
+from detection.datasets import open_dataset
+from detection.train import categories_of, preprocessing_of
+
+
+def describe_run(config):
+    """Lines on the data, batches, steps and model that a configuration leads to.
+
+    Nothing is trained, downloaded or written.
+
+    Args:
+        config: a `detection.config.Config`.
+
+    Returns:
+        List of str. Where the data cannot be opened, they say so, and what is known without.
+
+    Example:
+
+    >>> config = detection.load_config("quickstart", ["data.shapes.num_train=80"])
+    >>> [line for line in describe_run(config) if line.startswith("steps")]
+    ['steps: 10 an epoch, 2,300 in all, 230 epochs']
+    """
+    pipeline, size = config.data.pipeline, config.data.pipeline.batch_size
+    with _data_config(config.data) as data:
+        try:
+            datasets = {split: open_dataset(data, split) for split in ("train", "val")}
+            categories = categories_of(datasets)
+        except (ValueError, OSError) as error:
+            return ["the data cannot be opened, so sizes are not known:", *str(error).splitlines()]
+        plans = {
+            split: BatchPlan(dataset, pipeline, training=split == "train")
+            for split, dataset in datasets.items()
+        }
+    lines = [line for dataset in datasets.values() for line in dataset.summary().splitlines()]
+    per_epoch = plans["train"].steps_per_epoch
+    steps = config.train.total_steps(per_epoch)
+    epochs = -(-steps // per_epoch)
+    lines.append(f"steps: {per_epoch:,} an epoch, {steps:,} in all, {epochs:,} epochs")
+    for split, plan in plans.items():
+        shapes = " or ".join(
+            f"{height} x {width}" for height, width in sorted(plan.shapes.tolist())
+        )
+        lines.append(
+            f"batches of {split}: images [{size}, height, width, 3] of {shapes}, "
+            f"{pipeline.dtype(split == 'train')}; boxes [{size}, {plan.max_boxes}, 4]"
+        )
+    model = build_model(config.model.without_weights(), categories, preprocessing_of(pipeline))
+    trained = sum(math.prod(v.shape) for v in model.trainable_variables)
+    lines.append(
+        f"model: {len(categories)} classes, {model.count_params():,} parameters, {trained:,} of "
+        "them trained"
+    )
+    return lines
+
+
+@contextlib.contextmanager
+def _data_config(data):
+    """The data without downloads, and the generated sample set in a place of its own."""
+    if data.format == "tfds":
+        yield data.model_copy(update={"download": False})
+    elif data.format == "shapes" and not (data.root and pathlib.Path(data.root).is_dir()):
+        with tempfile.TemporaryDirectory() as folder:
+            yield data.model_copy(update={"root": folder})
+    else:
+        yield data

@@ -1,0 +1,48 @@
+"""What the training of a classifier would do, without doing it."""
+
+from keras_resnet.classification.feeds import open_images
+from keras_resnet.classification.model import build_classifier
+
+
+def describe_run(config):
+    """Lines on the data, batches, steps and network that a configuration leads to.
+
+    Nothing is trained, downloaded or written.
+
+    Args:
+        config: a `keras_resnet.classification.config.ClassifierConfig`.
+
+    Returns:
+        List of str. Where the data cannot be opened, they say so, and what is known without.
+
+    Example:
+    ```python
+    describe_run(load_classifier_config("finetune", ["data.root=images"]))
+    ```
+    """
+    data, pipeline = config.data, config.data.pipeline
+    if data.download:
+        data = data.model_copy(update={"download": False})
+    try:
+        datasets = {split: open_images(data, split) for split in ("train", "val")}
+    except (ValueError, OSError) as error:
+        return ["the data cannot be opened, so sizes are not known:", *str(error).splitlines()]
+    count, size = len(datasets["train"]), pipeline.batch_size
+    per_epoch = count // size if pipeline.drop_remainder else -(-count // size)
+    lines = [line for dataset in datasets.values() for line in dataset.summary().splitlines()]
+    if per_epoch == 0:
+        return [*lines, f"no step: {count} images do not fill a batch of {size}; lower batch"]
+    steps = config.train.total_steps(per_epoch)
+    epochs = -(-steps // per_epoch)
+    resize, crop = pipeline.eval_size
+    names = datasets["train"].class_names
+    resized = f"resized to {resize}, the middle {crop} x {crop}" if resize else "as they are"
+    model = build_classifier(config.model.name, config.model.options, names)
+    network = model.get_layer("network")
+    return [
+        *lines,
+        f"steps: {per_epoch:,} an epoch, {steps:,} in all, {epochs:,} epochs",
+        f"batches of train: images [{size}, {pipeline.image_size}, {pipeline.image_size}, 3]",
+        f"batches of val: images [{config.train.evaluation_batch}, {crop}, {crop}, 3], {resized}",
+        f"model: {config.model.name}, {len(names)} classes, {network.count_params():,} parameters",
+    ]

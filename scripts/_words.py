@@ -1,0 +1,255 @@
+"""The short words that people know, and the keys of the configuration that they stand for.
+
+They are flags (`--epochs 3`) and may stand for a key after `--set` (`--set epochs=3`). This table
+is the only place that knows them.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+from pathlib import Path
+
+DETECTOR, CLASSIFIER, EVALUATION, PREDICTION = "detector", "classifier", "evaluation", "prediction"
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """A word: what it takes and means, and what it stands for.
+
+    Args:
+        takes: what `--help` shows for its value.
+        about: one line for `--help`.
+        keys: dict from the kind of script to what the word stands for there: a tuple of overrides
+            in which `{}` is the value, or a function of the value that returns such a list.
+        alone: value of the flag where none is given; None where it needs one.
+    """
+
+    takes: str
+    about: str
+    keys: dict
+    alone: str | None = None
+
+
+def _text(*keys):
+    """Overrides with a value that is text, whatever YAML would read in it."""
+    return lambda value: [f"{key}={_quoted(value)}" for key in keys]
+
+
+def _quoted(value):
+    return value if value[:1] in ("'", '"') else json.dumps(value, ensure_ascii=False)
+
+
+def _data_of_detector(value):
+    plain = value.strip("'\"")
+    path = Path(plain)
+    if path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file():
+        # The splits are those of the YOLO file, not those of the configuration.
+        return ["data.format=yolo", *_text("data.root")(plain), "data.train=null", "data.val=null"]
+    return _text("data.root")(value)
+
+
+def _image_side(*keys):
+    def overrides(value):
+        if not value.isdecimal():
+            raise ValueError(
+                "imgsz is one number, the longer side of the images in pixels. "
+                f"Received: imgsz={value}"
+            )
+        return [key.format(value) for key in keys]
+
+    return overrides
+
+
+def _no_overwriting(value):
+    if value.lower() in ("false", "0", "no"):
+        return []
+    raise ValueError(
+        "Run folders are never overwritten, so there is no exist_ok: a new run gets the next free "
+        "name (train, train2, ...). resume=auto continues the run in the folder if there is one; "
+        f"to begin anew under the same name, delete the folder. Received: exist_ok={value}"
+    )
+
+
+def _resume(value):
+    if value.lower() not in ("true", "false", "auto"):
+        raise ValueError(
+            "resume is true, false or auto; which run is meant say project and name. Write the "
+            f"configuration before --resume. Received: resume={value}"
+        )
+    return [f"run.resume={value.lower()}"]
+
+
+def _patience(value):
+    return [f"train.early_stopping={'null' if value == '0' else value}"]
+
+
+def _devices(value):
+    """Also hides the other devices, so this must happen before the backend is imported."""
+    if value in ("cpu", "all"):
+        if value == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+            os.environ["JAX_PLATFORMS"] = "cpu"
+        return [f"train.devices={1 if value == 'cpu' else 'all'}"]
+    return [f"train.devices={len(choose_gpus(value))}"]
+
+
+def choose_gpus(value):
+    """Shows the backend certain GPUs only.
+
+    Args:
+        value: str such as `"0"` or `"0,1"`.
+
+    Returns:
+        List of their names.
+    """
+    numbers = value.strip("[]").replace(" ", "").split(",")
+    if not all(number.isdecimal() for number in numbers):
+        raise ValueError(
+            f"device is cpu, all, or the numbers of GPUs such as 0 or 0,1. Received: device={value}"
+        )
+    before = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    if before and max(map(int, numbers)) < len(before):
+        numbers = [before[int(number)] for number in numbers]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(numbers)
+    return numbers
+
+
+def _device_only(value):
+    _devices(value)
+    return []
+
+
+_TRAINING = (DETECTOR, CLASSIFIER)
+
+
+def _both(*keys):
+    return dict.fromkeys(_TRAINING, keys)
+
+
+def _model(key):
+    return dict.fromkeys((DETECTOR, EVALUATION, PREDICTION), (f"model.roi_heads.{key}={{}}",))
+
+
+WORDS = {
+    "data": Word(
+        "PATH",
+        "the data: its folder or file; data.yaml of YOLO",
+        {
+            DETECTOR: _data_of_detector,
+            EVALUATION: _data_of_detector,
+            CLASSIFIER: _text("data.root"),
+        },
+    ),
+    "epochs": Word("N", "passes over the data", _both("train.epochs={}", "train.steps=null")),
+    "batch": Word(
+        "N",
+        "images in a batch, of all devices together",
+        dict.fromkeys((*_TRAINING, EVALUATION), ("data.pipeline.batch_size={}",)),
+    ),
+    "imgsz": Word(
+        "PIXELS",
+        "side of the images; of a detector the longer one",
+        {
+            DETECTOR: _image_side(
+                "data.pipeline.max_side={}",
+                "data.pipeline.min_sides=[{}]",
+                "data.pipeline.eval_min_side=null",
+            ),
+            CLASSIFIER: _image_side(
+                "data.pipeline.image_size={}",
+                "data.pipeline.eval_resize=null",
+                "data.pipeline.eval_crop=null",
+            ),
+        },
+    ),
+    "device": Word(
+        "DEVICE",
+        "cpu, all, or numbers of GPUs: 0 or 0,1",
+        {**dict.fromkeys(_TRAINING, _devices), EVALUATION: _device_only, PREDICTION: _device_only},
+    ),
+    "workers": Word(
+        "N",
+        "parallel readers of images",
+        dict.fromkeys((*_TRAINING, EVALUATION), ("data.pipeline.workers={}",)),
+    ),
+    "project": Word("FOLDER", "folder of all runs", dict.fromkeys(_TRAINING, _text("run.project"))),
+    "name": Word("NAME", "name of the run", dict.fromkeys(_TRAINING, _text("run.name"))),
+    "exist_ok": Word(
+        "BOOL", "refused: nothing is overwritten", dict.fromkeys(_TRAINING, _no_overwriting), "true"
+    ),
+    "resume": Word(
+        "auto", "continue the run; auto: or begin it", dict.fromkeys(_TRAINING, _resume), "true"
+    ),
+    "seed": Word("N", "seed of everything random", _both("train.seed={}")),
+    "patience": Word(
+        "N",
+        "end after so many epochs without a better figure",
+        dict.fromkeys(_TRAINING, _patience),
+    ),
+    "profile": Word(
+        "N", "profile so many steps for TensorBoard (10)", _both("train.profile={}"), "10"
+    ),
+    "conf": Word(
+        "SCORE", "least score of a detection", {**_model("score_threshold"), PREDICTION: ()}
+    ),
+    "iou": Word("IOU", "overlap from which one of two boxes goes", _model("nms_threshold")),
+    "max_det": Word("N", "most detections in an image", _model("max_detections")),
+}
+
+
+def words_of(kind):
+    """The words that a kind of script takes: dict from word to `Word`."""
+    return {name: word for name, word in WORDS.items() if kind in word.keys}
+
+
+def overrides_for(kind, texts):
+    """`--set` values with words replaced by what they stand for.
+
+    Args:
+        kind: `DETECTOR`, `CLASSIFIER`, `EVALUATION` or `PREDICTION`.
+        texts: list of `"key=value"`.
+
+    Returns:
+        List of `"key.of.section=value"`.
+
+    Raises:
+        ValueError: a value that its word does not take, or a word that scripts of another kind
+            know.
+
+    Example:
+    >>> overrides_for(DETECTOR, ["epochs=3", "train.seed=1"])
+    ['train.epochs=3', 'train.steps=null', 'train.seed=1']
+    """
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        word = WORDS.get(name.replace("-", "_"))
+        if not equals or word is None:
+            if equals and "." not in name:
+                _refuse_near_miss(kind, name, text)
+            found.append(text)
+            continue
+        if kind not in word.keys:
+            raise ValueError(
+                f"There is no {name} here. Words of this script: {', '.join(words_of(kind))}. "
+                f"Received: {text!r}"
+            )
+        stands_for = word.keys[kind]
+        if callable(stands_for):
+            found += stands_for(value)
+        else:
+            found += [key.format(value) for key in stands_for]
+    return found
+
+
+_TOP_LEVEL = {"model", "data", "train", "run", "expected", "published"}
+
+
+def _refuse_near_miss(kind, name, text):
+    if name in _TOP_LEVEL:
+        return
+    near = difflib.get_close_matches(name, words_of(kind), 1, cutoff=0.75)
+    if near:
+        raise ValueError(f"There is no {name}; did you mean {near[0]}? Received: {text!r}")
