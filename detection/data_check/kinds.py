@@ -138,6 +138,12 @@ KINDS = {
         "images that are in two splits",
         "Delete them from one: figures on images that were trained on are too good.",
     ),
+    "near_copy_in_splits": Kind(
+        "note",
+        "images that look like one of another split",
+        "Look at both. Frames of one film, or copies in another size or encoding, belong into one "
+        "split: figures on images like those trained on are too good.",
+    ),
     "repeated_image": Kind(
         "warning",
         "images that are twice in a split",
