@@ -1,5 +1,6 @@
 """Every Python block of the documentation, run as it stands in a folder that has its files."""
 
+import functools
 import itertools
 
 import keras
@@ -10,7 +11,7 @@ from safetensors.numpy import save_file
 
 from tests.detection.weights.torch_state import full_state
 from tests.documentation.blocks import PAGES, blocks
-from tests.documentation.workspace import TINY, make_workspace
+from tests.documentation.workspace import TINY, make_workspace, run
 
 ALL = [(page, number, text) for page in PAGES for number, text in enumerate(blocks(page, "python"))]
 
@@ -24,9 +25,9 @@ def folder(tmp_path_factory):
         import detection
 
         config = detection.load_config("quickstart", [*TINY, "run.export=true"])
-        run, _ = detection.train_detector(config, say=lambda line: None)
+        trained, _ = detection.train_detector(config, say=lambda line: None)
         (folder / "served").mkdir()
-        (run / "saved_model").rename(folder / "served" / "shapes")
+        (trained / "saved_model").rename(folder / "served" / "shapes")
         state = full_state("fasterrcnn_resnet50_fpn")
         weights = folder / "fasterrcnn_resnet50_fpn_coco.safetensors"
         save_file({n: np.asarray(v) for n, v in state.items()}, weights)
@@ -45,7 +46,7 @@ def names(folder):
     # A cat or a dog each.
     batches = batches.take(1).map(lambda x, y: (x, {**y, "classes": tf.minimum(y["classes"], 1)}))
     images = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype("float32")
-    shared = {"keras": keras, "np": np, "images": images, "batches": batches}
+    shared = {"images": images, "batches": batches}
     return {page: {**shared} for page in PAGES}
 
 
@@ -54,6 +55,14 @@ def names(folder):
     ("page", "number", "text"), ALL, ids=[f"{page}-{number}" for page, number, _ in ALL]
 )
 def test_block_runs(folder, names, page, number, text, monkeypatch):
+    if "onnxruntime" in text:
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("tf2onnx")
+        done = run("python scripts/export_saved_model.py runs/quickstart shapes.onnx", folder)
+        assert done.returncode == 0, done.stderr
+    # Without the network; the block is about weights of a model that is there.
+    untrained = functools.partial(keras.applications.ResNet50, weights=None)
+    monkeypatch.setattr(keras.applications, "ResNet50", untrained)
     monkeypatch.chdir(folder)
     exec(compile(text, f"{page}, block {number + 1}", "exec"), names[page])
 
