@@ -8,7 +8,7 @@ import tempfile
 from detection.build import build_model
 from detection.data.plan import BatchPlan
 from detection.datasets import open_dataset
-from detection.train import categories_of, preprocessing_of
+from detection.train import categories_of, preprocessing_of, refuse_tiny_images
 
 
 def describe_run(config):
@@ -22,12 +22,16 @@ def describe_run(config):
     Returns:
         List of str. Where the data cannot be opened, they say so, and what is known without.
 
+    Raises:
+        ValueError: the images are too small for the model.
+
     Example:
 
     >>> config = detection.load_config("quickstart", ["data.shapes.num_train=80"])
     >>> [line for line in describe_run(config) if line.startswith("steps")]
     ['steps: 10 an epoch, 2,300 in all, 230 epochs']
     """
+    refuse_tiny_images(config)
     pipeline, size = config.data.pipeline, config.data.pipeline.batch_size
     with _data_config(config.data) as data:
         try:

@@ -15,6 +15,7 @@ from detection.callbacks import COLUMNS, DetectionImages, Evaluation, predict_to
 from detection.config import Config
 from detection.data import make_batches, numpy_batches
 from detection.data_check import check_data
+from detection.data_check.coverage import anchor_strides
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
 from detection.pictures import draw_training_batches, draw_validation, plot_run
@@ -114,6 +115,7 @@ def _train(config, say, stop_by_signals, stack):
         )
 
     pipeline = config.data.pipeline
+    refuse_tiny_images(config)
     if pipeline.seed is None:
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
     identity = _identity(config, datasets)
@@ -212,6 +214,26 @@ def _write_figures(config, say, started, folder, logs, best, results, dataset):
     exported = _export(config, best, dataset, folder, say)
     _say_where(folder, drawn, exported, metrics, say)
     return metrics
+
+
+def refuse_tiny_images(config):
+    """Refuses images that are smaller than one cell of the coarsest feature map.
+
+    Args:
+        config: a `detection.config.Config`.
+
+    Raises:
+        ValueError: they are.
+    """
+    stride = max(anchor_strides(config.model))
+    jitter = config.data.pipeline.large_scale_jitter
+    side = config.data.pipeline.max_side if jitter is None else jitter.size
+    if side < stride:
+        raise ValueError(
+            f"Images of {side} pixels are smaller than one cell of the coarsest feature map, "
+            f"{stride} x {stride} pixels: set imgsz (data.pipeline.max_side and min_sides) to "
+            f"{4 * stride} or more. Received: data.pipeline.max_side={side}"
+        )
 
 
 def _silently(line):

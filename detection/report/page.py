@@ -6,7 +6,7 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from detection.evaluation import error_breakdown
+from detection.evaluation import confidence_curves, error_breakdown
 from detection.report.charts import line_chart
 from detection.report.gallery import best_threshold, choose, judge, picture
 from detection.report.machine import describe_machine
@@ -68,7 +68,10 @@ def write_report(folder, dataset, results, metrics, pictures=8):
         _section("Training", _training_charts(folder / "results.csv")),
         _section("Figures", figures_table(metrics)),
         _section("Classes", class_table(metrics)),
-        _section("Precision and recall at IoU 0.5", _pr_chart(metrics, threshold, f1)),
+        _section(
+            "Precision and recall at IoU 0.5",
+            _pr_chart(metrics, threshold, f1, confidence_curves(ground_truth, results)),
+        ),
         _section(
             "Errors",
             error_table(breakdown)
@@ -151,7 +154,7 @@ def _training_charts(path):
     return f'<div class="charts">{charts}</div>' if charts else ""
 
 
-def _pr_chart(metrics, threshold, f1):
+def _pr_chart(metrics, threshold, f1, by_confidence):
     curves = metrics.get("pr_curves")
     if not curves:
         return ""
@@ -162,6 +165,14 @@ def _pr_chart(metrics, threshold, f1):
         if row["precision"] is not None
     }
     chart = line_chart("Precision over recall", "recall", lines, y_range=(0.0, 1.0))
+    if by_confidence["mean"] is not None:
+        names = {"precision": "precision", "recall": "recall", "f1": "F1"}
+        means = {
+            name: (by_confidence["confidence"], by_confidence["mean"][kind])
+            for kind, name in names.items()
+        }
+        title = "Means of the classes by least confidence"
+        chart += line_chart(title, "least confidence of detections", means, y_range=(0.0, 1.0))
     note = (
         f"<p class='note'>F1 over all classes is highest, {f1:.3f}, for detections with a score "
         f"of {threshold:.2f} or more.</p>"

@@ -61,7 +61,7 @@ class RecipeConfig(StrictModel):
     @model_validator(mode="after")
     def _one_length(self):
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either `steps` or `epochs`")
+            raise ValueError("give either `steps` or `epochs`, and null for the other")
         if self.steps is not None and self.steps % self.steps_per_execution:
             raise ValueError("`steps` must be a multiple of `steps_per_execution`")
         return self

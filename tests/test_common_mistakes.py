@@ -1,0 +1,207 @@
+"""Common mistakes, each with one message that says what to do instead of a traceback."""
+
+import os
+
+import numpy as np
+import pytest
+import yaml
+
+import detection
+from detection.saving import save_model
+from tests.detection.coco_folder import tiny_settings, write_coco
+from tests.detection.small_model import small_model
+from tests.keras_resnet.data.helpers import write_folder
+from tests.test_scripts_classifier import call
+
+RED = [{"id": 3, "name": "red"}, {"id": 7, "name": "blue"}, {"id": 9, "name": "green"}]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Data, configurations and models with nothing wrong, and some with one thing wrong."""
+    root = tmp_path_factory.mktemp("mistakes")
+    train, val = write_coco(root / "train", 8), write_coco(root / "val", 3, 1, 201)
+    (root / "own.yaml").write_text(yaml.safe_dump(tiny_settings(train, val, root / "runs")))
+    write_coco(root / "other", 3, 1, 201, categories=RED)
+    write_coco(root / "bare", 2, edit=lambda content: content["annotations"].clear())
+    (root / "broken.yaml").write_text("model: {backbone: [")
+    (root / "text.jpg").write_text("no picture")
+    (root / "empty").mkdir()
+    write_folder(root / "pets" / "train", {"cat": 3, "dog": 3})
+    write_folder(root / "pets" / "val", {"cat": 1, "elk": 1})
+    write_folder(root / "flat", {"train": 2, "val": 2})
+    save_model(small_model(), root / "model")
+    save_model(small_model(), root / "damaged")
+    weights = next((root / "damaged").rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    (root / "served" / "1").mkdir(parents=True)
+    (root / "yolo").mkdir()
+    (root / "yolo" / "data.yaml").write_text("train: images/train\nnames: [a]\n")
+    (root / "yolo" / "images").mkdir()
+    shutil.copytree(train / "images", root / "yolo" / "images" / "train")
+    return root
+
+
+TRAIN, OWN = "train_detector.py", "HERE/own.yaml"
+# name: (script, arguments, words of the message that say what is wrong and what to do)
+MISTAKES = {
+    "no such configuration": (TRAIN, ["quikstart"], "Did you mean 'quickstart'?"),
+    "configuration that is no YAML": (TRAIN, ["HERE/broken.yaml"], "broken.yaml"),
+    "typo in a key": (TRAIN, [OWN, "--set", "train.stepz=3"], "did you mean train.steps?"),
+    "typo in a word": (TRAIN, [OWN, "--set", "epoch=3"], "did you mean epochs?"),
+    "text where a number belongs": (TRAIN, [OWN, "--batch", "many"], "data.pipeline.batch_size:"),
+    "batch of nothing": (TRAIN, [OWN, "--batch", "0"], "greater than or equal to 1"),
+    "steps and epochs": (
+        TRAIN,
+        [OWN, "--set", "train.epochs=2"],
+        "give either `steps` or `epochs`, and null for the other",
+    ),
+    "wrong path of the data": (TRAIN, ["bccd", "--data", "HERE/photos"], "HERE/photos"),
+    "wrong format": (
+        TRAIN,
+        ["bccd", "--data", "HERE/train"],
+        "HERE/train",
+    ),
+    "annotations that are an image": (
+        TRAIN,
+        [OWN, "--set", "data.train.annotations=HERE/text.jpg"],
+        "text.jpg",
+    ),
+    "missing split": (TRAIN, ["quickstart", "--data", "HERE/yolo/data.yaml"], "val"),
+    "class names in another order": (
+        TRAIN,
+        [OWN, "--set", "data.val.annotations=HERE/other/annotations.json"],
+        "same classes in the same order",
+    ),
+    "no boxes to learn from": (
+        TRAIN,
+        [OWN, "--set", "data.train.annotations=HERE/bare/annotations.json"],
+        "no boxes",
+    ),
+    "images too small": (TRAIN, [OWN, "--imgsz", "8"], "set imgsz"),
+    "name that is a path": (TRAIN, [OWN, "--name", "a/b"], "run's name is letters, digits"),
+    "overwriting a run": (TRAIN, [OWN, "--exist-ok"], "never overwritten"),
+    "nothing to continue": (TRAIN, [OWN, "--resume"], "nothing to continue"),
+    "a GPU that is not there": (TRAIN, [OWN, "--device", "7"], "Use --device cpu"),
+    "a device that is none": (TRAIN, [OWN, "--device", "gpu"], "device is cpu, all, or"),
+    "more devices than there are": (
+        TRAIN,
+        [OWN, "--set", "train.devices=64", "batch=64"],
+        "from 1 to",
+    ),
+    "no run to predict with": (
+        "predict.py",
+        ["HERE/runs/none", "HERE/text.jpg"],
+        "No saved detector at",
+    ),
+    "no image": ("predict.py", ["HERE/model", "HERE/photo.jpg"], "There is no file or folder"),
+    "folder without images": ("predict.py", ["HERE/model", "HERE/empty"], "holds no images"),
+    "confidence in percent": ("predict.py", ["HERE/model", "HERE/train/images", "--conf", "50"],
+                              "from 0 to 1"),
+    "damaged weights": ("predict.py", ["HERE/damaged", "HERE/train/images"], "damaged"),
+    "export over an existing one": (
+        "export_saved_model.py",
+        ["HERE/model", "HERE/served", "--version", "1"],
+        "HERE/served/1",
+    ),
+    "evaluation without data": ("evaluate_detector.py", ["HERE/model"], "say with --config"),
+    "data of other classes than the model's": (
+        "evaluate_detector.py",
+        ["HERE/model", "--config", OWN, "--set",
+         "data.val.annotations=HERE/other/annotations.json"],
+        "model's classes in the same order",
+    ),
+    "classes that differ between splits": (
+        "train_classifier.py",
+        ["finetune", "--data", "HERE/pets", "--set", "model.weights=null"],
+        "same classes in the same order",
+    ),
+    "no folders of classes": (
+        "train_classifier.py",
+        ["finetune", "--data", "HERE/empty", "--set", "model.weights=null"],
+        "HERE/empty",
+    ),
+    "a word of detectors for a classifier": (
+        "train_classifier.py",
+        ["finetune", "--set", "iou=0.5"],
+        "no iou here",
+    ),
+}  # fmt: skip
+
+
+def message_of(script, arguments, here, capsys):
+    capsys.readouterr()
+    code = call(script, *(argument.replace("HERE", str(here)) for argument in arguments))
+    out, err = capsys.readouterr()
+    assert code == 2, out + err
+    assert "Traceback" not in err and "Traceback" not in out
+    assert err.count("error: ") == 1 and err.startswith("error: ")
+    return err
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """What the word `device` may change; runs go into a folder of the test."""
+    for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.delenv("DETECTION_TRACEBACK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_message_says_what_to_do(mistake, here, environment, capsys):
+    script, arguments, words = MISTAKES[mistake]
+    message = message_of(script, arguments, here, capsys)
+    assert words.replace("HERE", str(here)) in message
+    # One message, not a page.
+    assert len(message.splitlines()) <= 12
+
+
+def test_at_least_twenty():
+    assert len(MISTAKES) >= 20
+
+
+def test_wrong_backend_variable(here, environment, capsys):
+    environment.setenv("KERAS_BACKEND", "tensorflo")
+    message = message_of(TRAIN, ["HERE/own.yaml"], here, capsys)
+    assert "must be tensorflow or jax" in message
+
+
+def test_published_weights_that_are_not_here(here, environment, capsys, tmp_path):
+    import huggingface_hub.constants
+
+    environment.setenv("KERAS_HOME", str(tmp_path))
+    environment.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    environment.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    arguments = ["finetune", "--data", "HERE/pets", "--set", "data.val=train"]
+    message = message_of("train_classifier.py", arguments, here, capsys)
+    assert "is not on this machine" in message and str(tmp_path / "keras_resnet") in message
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "numpy"])
+def test_out_of_memory(framework, here, environment, capsys):
+    def exhausted(*arguments, **options):
+        if framework == "numpy":
+            np.zeros((2**50, 2**10), "uint8")
+        text = "Out of memory while trying to allocate 8589934592 bytes."
+        if framework == "jax":
+            jax = pytest.importorskip("jax")
+            raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {text}")
+        tf = pytest.importorskip("tensorflow")
+        raise tf.errors.ResourceExhaustedError(None, None, text)
+
+    environment.setattr(detection, "train_detector", exhausted)
+    message = message_of(TRAIN, ["HERE/own.yaml"], here, capsys)
+    assert "Out of memory" in message and "smaller batches (batch=4)" in message
+    if framework != "numpy":
+        assert "8 GiB more were wanted" in message
+
+
+def test_other_bugs_keep_their_traceback(here, environment):
+    def broken(*arguments, **options):
+        raise KeyError("a bug")
+
+    environment.setattr(detection, "train_detector", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        call(TRAIN, str(here / "own.yaml"), "--quiet")
