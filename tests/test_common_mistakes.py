@@ -1,6 +1,7 @@
 """Common mistakes, each with one message that says what to do instead of a traceback."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
