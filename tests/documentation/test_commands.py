@@ -26,7 +26,12 @@ SHORTER = {
         TINY
     ),
     r"python scripts/train_detector\.py quickstart --set": " ".join(TINY),
-    r"python scripts/train_detector\.py (coco_r18_fpn_scratch|bccd) --set": _DETECTOR,
+    r"python scripts/train_detector\.py (coco_r18_fpn_scratch|bccd) --set data\.": _DETECTOR,
+    r"keras-resnet train-detector bccd --set": _DETECTOR,
+    r"keras-resnet predict runs/": "",
+    r"python scripts/train_detector\.py bccd --data ": "--epochs 1 --batch 2 --imgsz 96",
+    r"python scripts/train_detector\.py bccd --set data=": "epochs=1 batch=2 imgsz=96",
+    r"python scripts/convert_data\.py ": "",
     r"python scripts/train_detector\.py finetune_custom --set": (
         f"{_DETECTOR} train.start_from=null"
     ),
@@ -52,6 +57,11 @@ NOT_RUN = {
         "two machines; tests/keras_resnet/training/test_processes.py has two processes"
     ),
     r"(export KERAS_DISTRIBUTION|srun )": "SLURM",
+    r"python scripts/serving_client\.py |docker run -p|echo ": (
+        "asks a server; tests/test_serving_client.py has one"
+    ),
+    r"docker run --rm|systemd-run ": "sandboxes",
+    r"ruff ": "a step of its own where the tests run",
 }
 ALL = [(page, command) for page in PAGES for command in commands(page)]
 

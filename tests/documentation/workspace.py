@@ -1,11 +1,13 @@
 """A folder in which the documentation's commands find everything that they name."""
 
 import io
+import os
 import pickle
 import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -30,6 +32,7 @@ def make_workspace(folder):
     _name_as(
         shapes, folder / "coco128", "val2017", None, "annotations/instances_val2017.json", None
     )
+    _write_yolo(shapes, folder / "mine")
     _write_voc(shapes, folder / "datasets" / "bccd")
     shutil.copytree(folder / "datasets" / "bccd", folder / "path" / "to" / "BCCD")
     shutil.copytree(folder / "datasets" / "bccd", folder / "BCCD")
@@ -52,6 +55,23 @@ def _name_as(shapes, root, train, val, train_file, val_file):
         shutil.copytree(f"{shapes}/{split}", root / images)
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(f"{shapes}/annotations/instances_{split}.json", root / file)
+
+
+def _write_yolo(shapes, root):
+    """The sample set with label files and a `data.yaml`, by hand."""
+    for split in ("train", "val"):
+        data = load_coco(f"{shapes}/{split}", f"{shapes}/annotations/instances_{split}.json")
+        shutil.copytree(f"{shapes}/{split}", root / "images" / split)
+        (root / "labels" / split).mkdir(parents=True)
+        for record in data.records:
+            x1, y1, x2, y2 = record.boxes.T
+            size = np.array([record.width, record.height] * 2)
+            boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], axis=1) / size
+            rows = [f"{c} {' '.join(map(str, box))}" for c, box in zip(record.classes, boxes)]
+            name = f"{Path(record.image_path).stem}.txt"
+            (root / "labels" / split / name).write_text("\n".join(rows) + "\n")
+        names = "".join(f"  {i}: {name}\n" for i, name in enumerate(data.class_names))
+    (root / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}")
 
 
 def _write_voc(shapes, root):
@@ -110,13 +130,10 @@ def _write_cifar(folder):
     np.savez(folder / "cifar10_subset.npz", **arrays)
 
 
-def run(command, folder, **environment):
+def run(command, folder):
     """Runs a shell command in the workspace, with this Python first on the PATH."""
-    import os
-
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
-    # `-p`: the file that a reader of the documentation has beside the scripts.
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **environment}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
