@@ -3,6 +3,8 @@
 import contextlib
 import os
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import pydantic
@@ -11,6 +13,7 @@ from detection.box_predictor import BoxPredictor
 from detection.build import build_model
 from detection.faster_rcnn import FasterRCNN
 from detection.model_config import ModelConfig
+from detection.model_size import refuse_larger
 from detection.saving import Category, Preprocessing, load
 from detection.weights.coco import ROWS, coco_classes
 from detection.weights.infer import PREPROCESSING, config_of
@@ -42,14 +45,14 @@ _NOT_IN_TENSORS = {
 
 
 def load_torchvision(
-    source,
-    class_names=None,
-    unused_classes=False,
-    norm=None,
-    norm_epsilon=None,
-    precision="float32",
-    seed=0,
-):
+    source: str | os.PathLike[str] | dict[str, Any],
+    class_names: Sequence[Any] | None = None,
+    unused_classes: bool = False,
+    norm: str | None = None,
+    norm_epsilon: float | None = None,
+    precision: str | None = "float32",
+    seed: int = 0,
+) -> FasterRCNN:
     """Build the detector that torchvision's weights are for, with all of torchvision's rules.
 
     Args:
@@ -93,6 +96,9 @@ def load_torchvision(
     def check(state):
         """Compares what the file declares with a model without memory for its weights."""
         config, num_rows = config_of(state, norm, norm_epsilon)
+        # Kernels are [out, in, h, w] there, and matrices [out, in].
+        shapes = [(*s[2:], *s[1::-1]) for s in (a.shape for a in state.arrays.values())]
+        refuse_larger(config, shapes, "the file")
         rows, categories = _classes(class_names, unused_classes, num_rows)
 
         def build():
@@ -151,7 +157,9 @@ def from_pretrained(
     return model
 
 
-def load_pretrained(model, source):
+def load_pretrained(
+    model: FasterRCNN, source: str | os.PathLike[str] | dict[str, Any] | FasterRCNN
+) -> FasterRCNN:
     """Fill a detector with trained weights, to train it further.
 
     The output layers are loaded too where the source has the same classes in the same order, and

@@ -9,7 +9,6 @@ from keras_resnet.untrusted.errors import UntrustedFileError
 
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 32
-_MAX_NAMES = 10_000
 # What compression makes of weights stays far below; of zeros it makes a thousandth.
 _MAX_RATIO = 20
 _SMALL = 2**20
@@ -25,7 +24,8 @@ def open_arrays(source, where):
         where: how errors name the file.
 
     Yields:
-        `(file, datasets)`: `h5py.File`, and dict from the path inside the file to `h5py.Dataset`.
+        `(file, datasets)`: `h5py.File`, and dict from the path inside the file to `h5py.Dataset`,
+        of arrays of numbers only.
 
     Raises:
         UntrustedFileError: the file is damaged, or holds links, data kept in other files, virtual
@@ -37,7 +37,10 @@ def open_arrays(source, where):
         try:
             file = stack.enter_context(h5py.File(source, "r"))
             datasets = _datasets(file, where)
-        except (OSError, KeyError, RuntimeError, TypeError) as error:
+        except UntrustedFileError:
+            raise
+        # A ValueError is a name that is no text.
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise UntrustedFileError(f"{where} is not a readable weights file: {error}") from None
         yield file, datasets
 
@@ -69,34 +72,6 @@ def placeholders(datasets):
     }
 
 
-def read_names(item, attribute, where):
-    """Returns an attribute that lists names, as Keras' older files have them.
-
-    Args:
-        item: `h5py.File` or `h5py.Group`.
-        attribute: name of the attribute.
-        where: how errors name the file.
-
-    Returns:
-        List of str.
-
-    Raises:
-        UntrustedFileError: there is no such list of names.
-    """
-    try:
-        about = item.attrs.get_id(attribute)
-        if about.shape == (0,):  # NumPy takes an empty list for numbers.
-            return []
-        if len(about.shape) != 1 or about.shape[0] > _MAX_NAMES or about.dtype.kind not in "SO":
-            raise UntrustedFileError(f"{where}: the attribute {attribute!r} is no list of names.")
-        names = [n.decode() if isinstance(n, bytes) else str(n) for n in item.attrs[attribute]]
-    except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
-        raise UntrustedFileError(
-            f"{where} is not a readable weights file: {attribute}: {error}"
-        ) from None
-    return names
-
-
 def _datasets(file, where):
     import h5py
 
@@ -123,14 +98,16 @@ def _datasets(file, where):
             if isinstance(item, h5py.Group):
                 waiting.append((here, item, depth + 1))
             elif isinstance(item, h5py.Dataset):
-                _check(item, here, where)
-                found[here] = item
+                if _holds_numbers(item, here, where):
+                    found[here] = item
             else:
                 raise UntrustedFileError(f"{where} holds {here!r}, which is no array.")
     return found
 
 
-def _check(dataset, name, where):
+def _holds_numbers(dataset, name, where):
+    """Whether a dataset is an array of numbers, or the single text that other tools may leave."""
+
     def refuse(reason):
         raise UntrustedFileError(f"{where}: the array {name!r} {reason}.")
 
@@ -140,7 +117,7 @@ def _check(dataset, name, where):
         # A null dataspace; or text, references, structures.
         if dataset.dtype.kind not in "SO" or dataset.shape not in ((), (1,)):
             refuse(f"is of the type {dataset.dtype}, not numbers")
-        return
+        return False
     settings = dataset.id.get_create_plist()
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
     if any(number not in _BUILT_IN_FILTERS for number in filters):
@@ -150,3 +127,4 @@ def _check(dataset, name, where):
     allowed = max(_SMALL, _MAX_RATIO * stored) if dataset.chunks else stored
     if declared > allowed:
         refuse(f"declares {declared} bytes, and the file holds {stored} for it")
+    return True

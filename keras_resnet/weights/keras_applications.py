@@ -116,21 +116,20 @@ def read_file(path):
         ValueError: if it is no such file.
     """
     places = {}
+    # Names are taken from where the arrays are. The lists of names beside them are not read: HDF5
+    # keeps texts in a place that it reads for ever where it is damaged.
     with hdf5_file.open_arrays(path, path) as (file, datasets):
-        prefix, layers = ("", file)
-        if "model_weights" in file:
-            prefix, layers = "model_weights/", file["model_weights"]
-        for layer in hdf5_file.read_names(layers, "layer_names", path):
-            if layer not in layers:
-                raise UntrustedFileError(f"{path} is not a readable weights file: no {layer!r}")
-            for name in hdf5_file.read_names(layers[layer], "weight_names", path):
-                place = f"{prefix}{layer}/{name}"
-                if place not in datasets:
-                    raise UntrustedFileError(f"{path} is not a readable weights file: no {place!r}")
-                variable = name.split("/")[-1].removesuffix(":0")
-                # Older files call the classifier so.
-                own = f"{'predictions' if layer == 'probs' else layer}/{variable}"
-                places[own] = datasets[place]
+        prefix = "model_weights/" if "model_weights" in file else ""
+        for place, dataset in datasets.items():
+            layer, *inner = place.removeprefix(prefix).split("/")
+            if not inner or not place.startswith(prefix):
+                continue
+            # Older files call the classifier so.
+            layer = "predictions" if layer == "probs" else layer
+            own = f"{layer}/{inner[-1].removesuffix(':0')}"
+            if own in places:
+                raise UntrustedFileError(f"{path} holds {own!r} twice.")
+            places[own] = dataset
         found = hdf5_file.read_arrays(places, path)
     return {name: np.asarray(array, "float32") for name, array in found.items()}
 

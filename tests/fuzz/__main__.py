@@ -28,6 +28,7 @@ INSTRUMENTED = [
     "keras_resnet.training.config_yaml",
     "keras_resnet.untrusted",
     "keras_resnet.weights.files",
+    "keras_resnet.weights.keras_applications",
     "PIL",
     "zipfile",
     "defusedxml",

@@ -879,6 +879,32 @@ def torchvision_detector_of_empty_tensors(s):
     return path
 
 
+@hostile("torchvision")
+def torchvision_detector_of_many_blocks(s):
+    """Names of blocks that hold nothing, beside what the smallest detector is told by."""
+    path = s.folder / "blocks.safetensors"
+    shapes = {
+        "backbone.body.conv1.weight": [64, 3, 7, 7],
+        "backbone.body.layer1.0.conv1.weight": [64, 64, 3, 3],
+        "backbone.body.layer1.0.bn1.running_mean": [64],
+        **{f"backbone.body.layer{1 + i % 4}.{i // 4}.conv2.weight": [0] for i in range(4000)},
+        **{f"backbone.fpn.inner_blocks.{i}.0.weight": [256, 64 << i, 1, 1] for i in range(4)},
+        "rpn.head.conv.0.0.weight": [256, 256, 3, 3],
+        "roi_heads.box_head.fc6.weight": [1024, 256 * 49],
+        "roi_heads.box_head.fc7.weight": [1024, 1024],
+        "roi_heads.box_predictor.cls_score.weight": [91, 1024],
+    }
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    data = with_header(header, b"")
+    path.write_bytes(data)
+    os.truncate(path, len(data) + end)
+    return path
+
+
 class _Evil:
     def __reduce__(self):
         return (os.system, ("touch evil",))

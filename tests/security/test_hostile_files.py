@@ -45,6 +45,7 @@ REASONS = {
     "keras_network_of_more_blocks_than_weights": "501 blocks",
     "keras_program_of_tensorflow": "TFSMLayer",
     "pickle_of_torch": "Pickled",
+    "torchvision_detector_of_many_blocks": "4000 blocks, more than",
     "whole_model_in_hdf5": "no safe mode",
 }
 
