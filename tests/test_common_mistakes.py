@@ -40,6 +40,10 @@ def here(tmp_path_factory):
     (root / "yolo" / "data.yaml").write_text("train: images/train\nnames: [a]\n")
     (root / "yolo" / "images").mkdir()
     shutil.copytree(train / "images", root / "yolo" / "images" / "train")
+    (root / "yolo" / "labels" / "train").mkdir(parents=True)
+    for image in (train / "images").iterdir():
+        label = root / "yolo" / "labels" / "train" / f"{image.stem}.txt"
+        label.write_text("0 0.5 0.5 0.2 0.2\n")
     return root
 
 
