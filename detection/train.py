@@ -128,6 +128,8 @@ def _train(config, say, stop_by_signals, stack):
         say(f"data check (run.data_check):\n{found.remarks()}")
     # A whole detector's weights take the place of the backbone's.
     whole = config.train.start_from is not None
+    # Whatever was drawn until here, the first weights are those of the seed.
+    keras.utils.set_random_seed(config.train.seed)
     model = build_model(
         config.model.without_weights() if whole else config.model,
         categories,

@@ -128,7 +128,8 @@ class ProgressLogger(keras.callbacks.Callback):
         left = self._seconds_left(rate)
         if left is not None:
             items.append(f"{clock_time(left) if brief else duration(left)} left")
-        items.append(f"lr {self._rates.at(max(self._done - 1, 0)):.3g}")
+        learning_rate = self._rates.at(max(self._done - 1, 0))
+        items.append(f"lr {learning_rate:.2g}" if brief else f"lr {learning_rate:.3g}")
         if rate and self._waiting:
             waited = self._waiting() - self._waited
             items.append(f"data {waited / (self._pause_start - self._timed_from):.0%}")
