@@ -45,5 +45,5 @@ def test_target(name):
     rng = np.random.default_rng(0)
     for data in (*target.SEEDS, *FOUND[name]):
         target.one_input(data)
-    for _ in range(250):
+    for _ in range(getattr(target, "MUTATIONS", 250)):
         target.one_input(mutated(target.SEEDS[rng.integers(len(target.SEEDS))], rng))
