@@ -255,5 +255,21 @@ def test_configurations_are_listed_and_printed(script):
     )
     config = yaml.safe_load(out)
     assert (config["train"]["steps"], config["train"]["warmup_length"]) == (7, 400)
+    assert "# the data cannot be opened" in out
     code, _, err = script("train_classifier.py", "cifar10_resnet111")
     assert code == 2 and "Did you mean 'cifar10_resnet110'?" in err
+
+
+def test_dry_run_tells_sizes(pets, run_folder, script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = script(
+        *("train_classifier.py", run_folder / "config.yaml", "--dry-run", "--epochs", "5"),
+        *("--batch", "4", "--data", pets),
+    )
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert yaml.safe_load(out)["train"]["epochs"] == 5
+    # 18 images; the two that do not fill a batch are left out.
+    assert "# steps: 4 an epoch, 20 in all, 5 epochs" in out
+    assert "# batches of train: images [4, 32, 32, 3]" in out
+    parameters = load_classifier(run_folder).get_layer("network").count_params()
+    assert f"3 classes, {parameters:,} parameters" in out

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+import detection
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.detection.conftest import SCRIPTS, run_script
 
@@ -88,6 +89,37 @@ def test_dry_run_prints_the_whole_configuration(in_process):
     assert config["model"]["roi_heads"]["nms_threshold"] == 0.5  # a default
 
 
+def test_dry_run_tells_sizes_and_writes_nothing(tiny_run, in_process, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--epochs", "3", "--batch", "5", "--project", "elsewhere")
+    code, out, _ = in_process("train_detector.py", tiny_run.config, "--dry-run", *arguments)
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert yaml.safe_load(out)["run"]["project"] == "elsewhere"
+    sizes = [line for line in out.splitlines() if line.startswith("# ")]
+    # 16 images, the last of four batches filled up; squares of 96 pixels, at most 3 boxes each.
+    assert "# steps: 4 an epoch, 12 in all, 3 epochs" in sizes
+    assert any(
+        "images [5, height, width, 3] of 96 x 96, uint8; boxes [5, 8, 4]" in s for s in sizes
+    )
+    parameters = detection.load(tiny_run.folder).count_params()
+    assert any(f"3 classes, {parameters:,} parameters" in line for line in sizes)
+    code, out, _ = in_process("train_detector.py", "--dry-run")
+    assert code == 0 and "400 images" in out and not list(tmp_path.iterdir())
+
+
+def test_predict_below_the_threshold_of_the_model(tiny_run, in_process, tmp_path):
+    image = next((tiny_run.val / "images").iterdir())
+    counts = []
+    for words in (["--conf", "0.01"], ["--set", "conf=0.01"], ["--conf", "0.01", "--max-det", "3"]):
+        arguments = ("predict.py", tiny_run.folder, image, "--output", tmp_path, *words)
+        assert in_process(*arguments)[0] == 0
+        found = json.loads((tmp_path / "detections.json").read_text())[str(image)]["detections"]
+        counts.append(len(found))
+    model = detection.load(tiny_run.folder, overrides=["roi_heads.score_threshold=0.01"])
+    assert counts[:2] == [len(model.detect(str(image)))] * 2
+    assert counts[2] == min(3, counts[0])
+
+
 def test_bad_input_ends_with_one_message(tmp_path):
     done = run_script(
         *("train_detector.py", "--set", "data.format=coco", "data.root=null"),
@@ -96,7 +128,9 @@ def test_bad_input_ends_with_one_message(tmp_path):
     assert done.returncode == 2
     first, *others = done.stderr.strip().splitlines()
     assert first.startswith("error: ") and str(tmp_path / "nothing.json") in first
-    assert others == ["(set DETECTION_TRACEBACK=1 to see where it was raised)"]
+    assert others[-1] == "(set DETECTION_TRACEBACK=1 to see where it was raised)"
+    # Between them what was tried, and what is there.
+    assert all(line.startswith("  ") for line in others[:-1])
 
 
 @pytest.mark.parametrize(
@@ -163,7 +197,7 @@ def test_training_on_jax_without_tensorflow(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("jax ")
+    assert "\njax " in done.stdout
     assert "No SavedModel: it needs the TensorFlow backend" in done.stdout
     folder = tmp_path / "runs" / "tiny"
     rows = (folder / "results.csv").read_text().splitlines()
