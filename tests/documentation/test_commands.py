@@ -47,7 +47,6 @@ SHORTER = {
     r"python scripts/benchmark\.py --suite torchvision": "--quick --only 'batch 1, 224, float32'",
     r"python scripts/benchmark\.py --suite growth": "--quick --only 'side 256'",
     r"python scripts/benchmark\.py --suite recipes": "--quick --only 'r18_fpn_scratch: detection'",
-    r"python scripts/benchmark\.py --suite cifar": "--quick",
     r"python scripts/benchmark\.py --suite gpu": "--quick --only product",
     r"python scripts/ablate_detector\.py --set": _TINY,
     r"python scripts/reproduce_cifar10\.py --data": "--depths 20 --seeds 0 --steps 4 --name short",
