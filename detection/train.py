@@ -1,29 +1,26 @@
 """Trains a detector from a configuration: data, model, loop, evaluation, pictures, export."""
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from detection.build import build_model
-from detection.callbacks import COLUMNS, DetectionImages, Evaluation, predict_together
+from detection.callbacks import DetectionImages, Evaluation, predict_together
 from detection.config import Config
 from detection.data import make_batches, numpy_batches
 from detection.data_check import check_data
 from detection.data_check.coverage import anchor_strides
 from detection.datasets import open_dataset, plain_data_errors
-from detection.evaluation import evaluate, summary_table, write_metrics, write_results
-from detection.pictures import draw_training_batches, draw_validation, plot_run
+from detection.pictures import draw_training_batches
 from detection.pretrained import load_pretrained
-from detection.report import write_report
+from detection.run_identity import identity_of
+from detection.run_outputs import write_outputs
 from detection.saving import load, save_model
 from detection.visualize import plot_labels
-from keras_resnet.data.dataset import hash_files
 from keras_resnet.data.problems import problems_json
 from keras_resnet.training import strict_json
 from keras_resnet.training.checkpoints import Checkpoints
@@ -118,7 +115,7 @@ def _train(config, say, stop_by_signals, stack):
     refuse_tiny_images(config)
     if pipeline.seed is None:
         pipeline = pipeline.model_copy(update={"seed": config.train.seed})
-    identity = _identity(config, datasets)
+    identity = identity_of(config, datasets)
     folder = Path(from_main(lambda: str(run_folder(config.run, identity))))
     if is_main():
         stack.enter_context(run_lock(folder))
@@ -191,31 +188,12 @@ def _finish(config, say, started, folder, logs, batches, dataset):
     best = load(folder)
     results = predict_together(best, batches, dataset)
     if is_main():
-        metrics = _write_figures(config, say, started, folder, logs, best, results, dataset)
+        metrics = write_outputs(config, say, started, folder, logs, best, results, dataset)
     # They end together, and with the same figures.
     written = from_main(
         lambda: strict_json.loads((folder / "metrics.json").read_bytes(), "metrics.json")
     )
     return folder, metrics if is_main() else written
-
-
-def _write_figures(config, say, started, folder, logs, best, results, dataset):
-    ground_truth = dataset.to_coco()
-    metrics = evaluate(ground_truth, results, curves=True)
-    write_results(folder / "predictions.json", results)
-    plot_run(folder, metrics, ground_truth, results, best.categories)
-    drawn = draw_validation(dataset, results, folder, config.run.pictures)
-    # The best epoch was chosen on this very split; the last one was not.
-    metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
-    if config.expected is not None:
-        metrics["expected"] = config.expected.model_dump(exclude_none=True)
-    metrics["seconds"] = round(time.monotonic() - started, 1)
-    write_metrics(folder / "metrics.json", metrics)
-    write_report(folder, dataset, results, metrics)
-    say(summary_table(metrics))
-    exported = _export(config, best, dataset, folder, say)
-    _say_where(folder, drawn, exported, metrics, say)
-    return metrics
 
 
 def refuse_tiny_images(config):
@@ -240,28 +218,6 @@ def refuse_tiny_images(config):
 
 def _silently(line):
     pass
-
-
-def _identity(config, datasets):
-    """What a run that is continued has in common with its beginning: settings and data."""
-    free = {"tensorboard", "profile", "jit_compile", "state_every", "devices"}
-    return {
-        **config.model_dump(mode="json", exclude={"run": True, "expected": True, "train": free}),
-        "class_names": list(datasets["train"].class_names),
-        "images": {split: _fingerprint(dataset) for split, dataset in datasets.items()},
-    }
-
-
-def _fingerprint(dataset):
-    """Tells data sets of other images, sizes or boxes apart; where the files are does not count."""
-    total = hashlib.sha256()
-    for r in dataset.records:
-        row = (str(r.image_id), Path(r.image_path).name, int(r.height), int(r.width))
-        total.update(repr(row).encode())
-        for array in (r.boxes, r.classes, r.is_crowd):
-            total.update(np.ascontiguousarray(array).tobytes())
-    hash_files(total, [str(r.image_path) for r in dataset.records])
-    return {"count": len(dataset), "sha256": total.hexdigest()}
 
 
 def preprocessing_of(pipeline):
@@ -332,41 +288,3 @@ def _callbacks(config, model, plan, dataset, folder, evaluation, say):
         else:
             callbacks += [callback, DetectionImages(evaluation, folder / "tensorboard")]
     return callbacks
-
-
-def _export(config, model, dataset, folder, say):
-    if not config.run.export:
-        return None
-    if keras.backend.backend() != "tensorflow":
-        say(
-            "No SavedModel: it needs the TensorFlow backend. Run scripts/export_saved_model.py "
-            "with KERAS_BACKEND=tensorflow on this run."
-        )
-        return None
-    from detection.export import export_saved_model
-
-    samples = [dataset.read_image(i) for i in range(min(2, len(dataset)))]
-    try:
-        return export_saved_model(model, folder / "saved_model", samples=samples)
-    except Exception as error:  # whatever it is, the run itself is done and saved
-        say(f"No SavedModel: {type(error).__name__}: {error}")
-        return None
-
-
-def _say_where(folder, drawn, exported, metrics, say):
-    rows = [
-        ("run", folder),
-        ("figures", folder / "metrics.json"),
-        ("curves", folder / "results.png"),
-        ("page", folder / "report.html"),
-        ("weights", folder / "weights" / "best"),
-    ]
-    if drawn:
-        rows.append(("drawn", drawn[-1]))
-    if exported is not None:
-        rows.append(("SavedModel", exported))
-    say("\n".join(f"{name:<11} {path}" for name, path in rows))
-    say(
-        f"AP {metrics['AP']:.3f}, AP50 {metrics['AP50']:.3f} after "
-        f"{metrics['seconds'] / 60:.1f} minutes"
-    )

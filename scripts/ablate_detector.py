@@ -7,7 +7,8 @@ Example: python scripts/ablate_detector.py --set train.steps=1500 run.name=ablat
 
 import argparse
 
-from _common import add_config_arguments, load_with, overrides_of, quiet_start, run
+from _arguments import add_config_arguments, load_with, overrides_of
+from _common import quiet_start, run
 from _words import DETECTOR
 
 

@@ -16,7 +16,8 @@ import argparse
 import json
 import sys
 
-from _common import load_with, quiet_start, run
+from _arguments import load_with
+from _common import quiet_start, run
 from _words import DETECTOR, overrides_for
 
 

@@ -10,7 +10,8 @@ Example: python scripts/evaluate_detector.py runs/quickstart
 import argparse
 from pathlib import Path
 
-from _common import add_config_arguments, of_the_model, overrides_of, quiet_start, run
+from _arguments import add_config_arguments, of_the_model, overrides_of
+from _common import quiet_start, run
 from _words import EVALUATION
 
 

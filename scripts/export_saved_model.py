@@ -12,7 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from _common import only_the_model, quiet_start, run
+from _arguments import only_the_model
+from _common import quiet_start, run
 
 # By the ending of the output; anything else is the folder of a SavedModel.
 FORMATS = {".onnx": "onnx", ".tflite": "litert"}

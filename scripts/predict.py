@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from _common import add_config_arguments, only_the_model, overrides_of, quiet_start, run
+from _arguments import add_config_arguments, only_the_model, overrides_of
+from _common import quiet_start, run
 from _words import PREDICTION
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}

@@ -5,17 +5,15 @@ Example: python scripts/train_detector.py bccd --data path/to/BCCD --epochs 20 -
 
 import argparse
 
-from _common import (
-    TRAINING_CODES,
+from _arguments import (
     add_config_arguments,
     add_output_arguments,
     add_process_arguments,
     load_with,
     overrides_of,
     print_settings,
-    quiet_start,
-    run,
 )
+from _common import TRAINING_CODES, quiet_start, run
 from _words import DETECTOR
 
 

@@ -66,7 +66,7 @@ LAYERS = (
         "data_check",
     ),
     ("saving", "evaluate", "export", "export_onnx"),
-    ("pretrained",),
+    ("pretrained", "run_identity", "run_outputs"),
     ("train",),
     ("ablation", "dry_run"),
 )

@@ -13,24 +13,24 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 @pytest.fixture
 def scripts(monkeypatch):
-    """The modules `_common` and `_words`, with an environment that the words may change."""
+    """The modules `_arguments` and `_words`, with an environment that the words may change."""
     monkeypatch.syspath_prepend(SCRIPTS)
     for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
         monkeypatch.setenv(name, "")
-    import _common
+    import _arguments
     import _words
 
-    return argparse.Namespace(common=_common, words=_words)
+    return argparse.Namespace(arguments=_arguments, words=_words)
 
 
 def settings(scripts, kind, source, arguments):
     """The configuration that a script of a kind makes of arguments, as plain data."""
     parser = argparse.ArgumentParser()
-    scripts.common.add_config_arguments(parser, kind, {"nargs": "?", "default": source})
+    scripts.arguments.add_config_arguments(parser, kind, {"nargs": "?", "default": source})
     load = load_classifier_config if kind == "classifier" else detection.load_config
     parsed = parser.parse_args([*map(str, arguments)])
-    overrides = scripts.common.overrides_of(parsed, kind)
-    return scripts.common.load_with(load, parsed.config, overrides).model_dump(mode="json")
+    overrides = scripts.arguments.overrides_of(parsed, kind)
+    return scripts.arguments.load_with(load, parsed.config, overrides).model_dump(mode="json")
 
 
 def value_at(values, key):
@@ -137,7 +137,7 @@ def test_refused(scripts, text, message):
 
 
 def test_words_of_other_scripts_are_named(scripts):
-    with pytest.raises(ValueError, match="no iou here.*this script: data, epochs"):
+    with pytest.raises(ValueError, match=r"no iou here.*this script: data, epochs"):
         scripts.words.overrides_for("classifier", ["iou=0.5"])
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 import detection
 from detection.datasets import open_dataset
-from detection.train import _identity
+from detection.run_identity import identity_of
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.keras_resnet.training import test_loop
 
@@ -23,7 +23,7 @@ def begun(tmp_path_factory):
     settings = tiny_settings(train, val, root / "runs")
     (root / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     config = detection.load_config(str(root / "tiny.yaml"))
-    identity = _identity(config, {s: open_dataset(config.data, s) for s in ("train", "val")})
+    identity = identity_of(config, {s: open_dataset(config.data, s) for s in ("train", "val")})
     # The weights are never looked at: what differs is said before anything is built.
     test_loop.train(root / "runs" / "tiny", steps=1, identity=identity)
     return root
