@@ -10,6 +10,7 @@ TRAINING_CODES = """\
 exit codes:
   0    done
   1    diverged: a loss is not finite; the batch is saved in the run folder
+       (or an error in the program itself, with its traceback)
   2    a mistake in the input or the configuration, or files that cannot be read or written
        (a full disk, a run folder that another process uses)
   3    another of several processes ended or cannot be reached

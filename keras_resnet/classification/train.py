@@ -271,7 +271,7 @@ def compile_classifier(config, model, classes, steps_per_epoch):
 def _callbacks(config, model, feed, train, folder, say):
     def describe(epoch, step):
         rows = feed.training_batches().rows(epoch, step)
-        return ", ".join(train.where(int(row)) for row in rows[:8])
+        return ", ".join(train.where(int(row)) for row in rows)
 
     def batch(epoch, step):
         x, y = next(iter(feed.training_batches(epoch, step, whole=True)))

@@ -67,16 +67,29 @@ def run_folder(run, identity):
         `pathlib.Path`; where `resumes` it holds a state of this very run.
 
     Raises:
-        ValueError: there is nothing to continue, or another run.
+        ValueError: there is nothing to continue, another run, or a run whose states are gone.
     """
     folder = pathlib.Path(run.project) / run.name
     if not run.resume:
         return new_run_folder(run.project, run.name)
     if not resumes(run, folder):
+        _refuse_lost_states(folder)
         # It died before its first state was on disk, or has not begun.
         return new_run_folder(run.project, run.name, exist_ok=True)
     check_identity(folder / "weights", identity)
     return folder
+
+
+def _refuse_lost_states(folder):
+    """A state is saved with each epoch: a run that is further and has none has lost it."""
+    rows = folder / "results.csv"
+    epochs = rows.read_text("utf-8", errors="replace").count("\n") - 1 if rows.is_file() else 0
+    if epochs > 1 or (folder / "metrics.json").is_file():
+        raise ValueError(
+            f"{folder} holds a run that cannot be continued, since its states are gone, and is not "
+            "overwritten: give the new run another name (run.name), or move the folder away. "
+            f"Received: resume='auto', {epochs} epochs in results.csv"
+        )
 
 
 def resumes(run, folder):

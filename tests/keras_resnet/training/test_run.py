@@ -65,3 +65,24 @@ def test_one_command_begins_a_run_and_continues_it(tmp_path):
     run.resume = False
     assert run_folder(run, {"x": 1}) == tmp_path / "a2"
     assert resumes(run, tmp_path / "a") is False
+
+
+@pytest.mark.parametrize(
+    "lost", ["states of a run of several epochs", "states of a run that ended"]
+)
+def test_a_run_that_has_lost_its_states_is_not_begun_again(tmp_path, lost):
+    run = types.SimpleNamespace(project=tmp_path, name="a", resume="auto")
+    folder = tmp_path / "a"
+    folder.mkdir()
+    if "several" in lost:
+        (folder / "results.csv").write_text("epoch,loss\n1,0.5\n2,0.4\n")
+    else:
+        (folder / "metrics.json").write_text("{}")
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(ValueError, match="its states are gone, and is not overwritten"):
+        run_folder(run, {"x": 1})
+    assert sorted(path.name for path in folder.iterdir()) == before
+    # Killed between the first row and the first state: nothing is lost but what was never saved.
+    (folder / before[0]).unlink()
+    (folder / "results.csv").write_text("epoch,loss\n1,0.5\n")
+    assert run_folder(run, {"x": 1}) == folder
