@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from detection.data.images import decode_image, read_bytes, to_rgb
-from keras_resnet.data.images import MAX_PIXELS
+from keras_resnet.data.images import MAX_PIXELS, upright
 
 
 def load_image(source):
@@ -27,7 +27,7 @@ def load_image(source):
             raise ValueError(
                 f"An image may have {MAX_PIXELS:,} pixels. Received: {width} x {height} pixels"
             )
-        return np.asarray(to_rgb(ImageOps.exif_transpose(source)))
+        return np.asarray(to_rgb(upright(source)))
     array = np.asarray(source)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=-1)

@@ -5,12 +5,13 @@ TensorFlow's decoders ignore it: without this, photos of phones come in lying.
 
 import tensorflow as tf
 
-# Segments searched; EXIF is one of the first.
-_MAX_SEGMENTS = 256
+# Steps of a search. EXIF is mostly one of the first segments, but may follow a PNG's pixels.
+_MAX_SEGMENTS = 1024
+_AT_ONCE = 1024  # Chunks of PNG that one step may pass.
 _ORIENTATION_TAG = 0x0112
 _JPEG_EXIF = int.from_bytes(b"Exif\0\0", "big")
 _PNG_EXIF = int.from_bytes(b"eXIf", "big")
-_PNG_PIXELS = int.from_bytes(b"IDAT", "big")
+_PNG_END = int.from_bytes(b"IEND", "big")
 
 
 def exif_orientation(contents):
@@ -29,6 +30,8 @@ def exif_orientation(contents):
     """
     data = padded_bytes(contents)
     start = tf.cond(is_jpeg(contents), lambda: _find_jpeg_exif(data), lambda: _find_png_exif(data))
+    # Some programs write the words that begin it in JPEG into PNG, too.
+    start += tf.where(unsigned(data, start, 6) == _JPEG_EXIF, tf.constant(6, tf.int64), 0)
     return tf.cond(start >= 0, lambda: _tiff_orientation(data, start), lambda: tf.constant(1))
 
 
@@ -47,12 +50,17 @@ def _find_jpeg_exif(data):
 
 
 def _find_png_exif(data):
-    """Where the TIFF header of the `eXIf` chunk begins, int64; -1 if none precedes the pixels."""
+    """Where the TIFF header of the `eXIf` chunk begins, int64; -1 if there is none."""
 
     def segment(position):
         # The length of the content, the kind, the content, and a checksum of four bytes.
         length, kind = unsigned(data, position, 4), unsigned(data, position + 4, 4)
-        return kind != _PNG_PIXELS, kind == _PNG_EXIF, position + 8, position + 12 + length
+        # Pixels lie in many chunks of one length: those that are like this one are passed with it.
+        chunks = position + (12 + length) * tf.range(_AT_ONCE, dtype=tf.int64)
+        alike = (unsigned(data, chunks, 4) == length) & (unsigned(data, chunks + 4, 4) == kind)
+        passed = tf.reduce_sum(tf.math.cumprod(tf.cast(alike, tf.int64)))
+        following = position + (12 + length) * tf.maximum(passed, 1)
+        return kind != _PNG_END, kind == _PNG_EXIF, position + 8, following
 
     return _find(data, 8, segment)
 

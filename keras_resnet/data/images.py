@@ -5,7 +5,7 @@ import os
 import stat
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from keras_resnet.data.errors import DataError
 
@@ -15,6 +15,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF
 MAX_PIXELS = 178_956_970  # Half a GiB as RGB; where Pillow suspects a decompression bomb.
 MAX_BYTES = 2**29  # Of an encoded image.
 _ORIENTATION = 0x0112  # The EXIF tag.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_bytes(path, byte_range=None):
@@ -63,11 +72,9 @@ def decode_image(data, where="image", size=None):
     """
     try:
         image = _open(io.BytesIO(data))
-        stored = image.size
-        if image.getexif().get(_ORIENTATION, 1) != 1:
-            turned = ImageOps.exif_transpose(image)
-            wanted = None if size is None else (size[1], size[0])
-            image = image if wanted == stored != turned.size else turned
+        turned = upright(image)
+        wanted = None if size is None else (size[1], size[0])
+        image = image if wanted == image.size != turned.size else turned
         image = image if image.mode == "RGB" else to_rgb(image)
         pixels = np.asarray(image)
     except Exception as error:  # Pillow raises of many kinds on damaged files.
@@ -86,7 +93,33 @@ def _open(file):
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    image.info.pop("xmp", None)  # By it, too, Pillow would turn a TIFF.
     return image
+
+
+def upright(image):
+    """Turns a PIL image as the EXIF block of its file says; the image itself where it need not."""
+    orientation = _exif_orientation(image)
+    return image if orientation == 1 else image.transpose(_TURNS[orientation])
+
+
+def _exif_orientation(image):
+    """1 to 8; 1 where there is none, and for TIFF, which Pillow turns by itself.
+
+    Pillow's own `getexif` also takes the orientation from XMP and from ImageMagick's text in PNG.
+    An exported model, which has no Pillow, reads EXIF only, and must see what is trained on.
+    """
+    if image.format == "TIFF":
+        return 1
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()  # It may stand behind the pixels.
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        orientation = exif.get(_ORIENTATION)
+    except Exception:  # Damaged EXIF is none.
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in _TURNS else 1
 
 
 def reason(error):
@@ -108,7 +141,7 @@ def to_rgb(image):
 def image_size(data):
     """Returns `(height, width)` after EXIF orientation, and whether that swaps the sides.
 
-    Reads the header only.
+    Reads the header only, but PNGs whole, whose EXIF may stand behind the pixels.
 
     Args:
         data: Bytes or an open binary file.
@@ -123,9 +156,7 @@ def image_size(data):
     try:
         with _open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             width, height = image.size
-            # Pillow turns TIFF by itself and gives the size after it.
-            orientation = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
-            turned = orientation in (5, 6, 7, 8)
+            turned = _exif_orientation(image) in (5, 6, 7, 8)
     except Exception as error:  # Pillow raises of many kinds on damaged files.
         raise ValueError(reason(error)) from error
     return ((width, height) if turned else (height, width)), turned
