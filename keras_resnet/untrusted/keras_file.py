@@ -26,7 +26,9 @@ _MODULES = {
     *("keras.optimizers.schedules", "keras.quantizers", "keras.random", "keras.regularizers"),
     *("keras.src.models.functional", "keras.src.models.model", "keras.src.models.sequential"),
 }
-_OWN = ("keras_resnet>", "detection>")
+_OWN = {"keras_resnet", "detection"}
+# Keras imports modules of these that a file names; some of their classes fetch files.
+_FOREIGN = {"keras_cv", "keras_hub", "keras_nlp"}
 # Python's own values, and names of functions of Keras.
 _PLAIN = {
     *("__ellipsis__", "__keras_tensor__", "__numpy__", "__tensor__", "__tuple__"),
@@ -39,6 +41,7 @@ _CODE = {
     "TorchModuleWrapper": "runs a pickle",
     "JaxLayer": "runs a function that is stored in the file",
     "FlaxLayer": "runs a function that is stored in the file",
+    "IndexLookup": "reads a file from a path",
     "StringLookup": "reads a file from a path",
     "IntegerLookup": "reads a file from a path",
     "TextVectorization": "reads a file from a path",
@@ -61,8 +64,7 @@ def read_description(path):
     Raises:
         UntrustedFileError: it is no such file, or names classes that run code or read files.
     """
-    with open_archive(path, _MEMBERS) as archive:
-        return _description(archive, path)
+    return _description(path)
 
 
 @contextlib.contextmanager
@@ -94,7 +96,7 @@ def check_model(path):
         UntrustedFileError: it is no such file, names classes that run code or read files, or
             describes more layers or weights than it holds.
     """
-    description = read_description(path)
+    description = _description(path, made=True)
     with open_weights(path) as datasets:
         shapes = [dataset.shape or () for dataset in datasets.values()]
     check_size(lambda: _deserialized(description, path), description, shapes, path)
@@ -131,16 +133,18 @@ def check_size(build, description, shapes, where):
         )
 
 
-def _description(archive, path):
+def _description(path, made=False):
+    """Reads and checks it; `made` is whether Keras is to make the objects that it names."""
     where = f"{path}/{CONFIG}"
-    description = json_text.loads(archive.read(CONFIG, _MAX_CONFIG_BYTES), where)
+    with open_archive(path, _MEMBERS) as archive:
+        description = json_text.loads(archive.read(CONFIG, _MAX_CONFIG_BYTES), where)
     if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
         raise UntrustedFileError(f"{where} does not describe a model.")
     # Losses and optimizers, which may be anybody's, are never made.
     description.pop("compile_config", None)
     for node in _nodes(description):
         if "class_name" in node:
-            _check_class(node, where)
+            _check_class(node, made, where)
     return description
 
 
@@ -151,7 +155,7 @@ def _deserialized(description, path):
         raise UntrustedFileError(f"{path} describes no model that can be built: {error}") from None
 
 
-def _check_class(node, where):
+def _check_class(node, made, where):
     name, module = node["class_name"], node.get("module")
     registered = node.get("registered_name")
     if not all(isinstance(value, (str, type(None))) for value in (name, module, registered)):
@@ -159,17 +163,38 @@ def _check_class(node, where):
     for given in (name, (registered or "").split(">")[-1]):
         if given in _CODE:
             raise UntrustedFileError(f"{where} names the class {given}, which {_CODE[given]}.")
-    known = (
-        (name in _PLAIN and module in (None, "builtins", *_MODULES))
-        or (module in _MODULES)
-        or (registered or "").startswith(_OWN)
-        or (registered and keras.saving.get_registered_object(registered) is not None)
-    )
-    if not known:
+    # Keras takes the class' name for the registered one where there is no entry for it.
+    if not _is_known(name, module, node.get("registered_name", name), made):
+        shown = " registered as ".join(repr(value[:100]) for value in (name, registered) if value)
         raise UntrustedFileError(
-            f"{where} names the class {name} of {module}, which is neither of Keras nor of this "
-            "library. Register it with `keras.saving.register_keras_serializable` if it is yours."
+            f"{where} names the class {shown} of {repr(module)[:100]}, which is neither of Keras "
+            "nor of this library. Register it with `keras.saving.register_keras_serializable` if "
+            "it is yours."
         )
+
+
+def _is_known(name, module, registered, made):
+    if name in _PLAIN:
+        # Keras looks functions up by another entry, and would import other modules.
+        return module in (None, "builtins", *_MODULES)
+    # Keras would look up a path such as `layers.Lambda` too.
+    if not (name or "").isidentifier() or name.startswith("__"):
+        return False
+    prefix = (registered or "").split(">")[0].split(".")[0]
+    packages = {(module or "").split(".")[0], prefix}
+    if packages & _FOREIGN:
+        return False
+    # What Keras takes before it looks at the module.
+    found = keras.saving.get_registered_object(registered)
+    if found is not None:
+        package = (getattr(found, "__module__", None) or "").split(".")[0]
+        agrees = package not in _OWN or packages <= {package}
+        return found.__name__ == name and package not in _FOREIGN and agrees
+    if module in _MODULES:
+        return True
+    # One that was not imported is nothing that Keras makes; where only weights are read, it is
+    # none the less a class of this library.
+    return not made and packages <= _OWN and len(packages) == 1
 
 
 def _nodes(value):

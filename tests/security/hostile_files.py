@@ -257,7 +257,7 @@ def artifact_absurd_image_sizes(s):
 @hostile("detector")
 def artifact_weights_of_a_url(s):
     def change(about):
-        about["architecture"]["backbone"] = {"depth": 50, "weights": URL}
+        about["architecture"]["backbone"]["weights"] = URL
 
     return s.artifact("a_url", description=as_json(change))
 
@@ -544,11 +544,69 @@ def keras_function_of_keras(s):
     return s.zip("k_get_file.keras", config=layers_with(evil))
 
 
+def vgg(registered, weights):
+    """A class of KerasCV that opens the path, or fetches the address, when it is made."""
+    options = {"include_rescaling": False, "include_top": False, "input_shape": [32, 32, 3]}
+    module = "keras_cv.src.models.legacy.vgg16"
+    return layers_with(layer("VGG16", module, registered, weights=weights, **options))
+
+
+@hostile("keras")
+def keras_foreign_class_under_our_name(s):
+    return s.zip("k_vgg.keras", config=vgg("keras_resnet>x", "/etc/passwd"))
+
+
+@hostile("keras")
+def keras_foreign_class_with_a_url(s):
+    return s.zip("k_vgg_url.keras", config=vgg("detection>x", "gs://example/evil"))
+
+
+@hostile("keras")
+def keras_foreign_class_under_the_name_of_one_of_ours(s):
+    return s.zip("k_vgg_resnet.keras", config=vgg("keras_resnet>ResNet", URL))
+
+
+@hostile("keras")
+def keras_foreign_function_under_the_name_of_one_of_ours(s):
+    evil = layer("function", "keras_cv.src.models.legacy.vgg16", "keras_resnet>ResNet")
+    return s.zip("k_function.keras", config=layers_with({**evil, "config": "VGG16"}))
+
+
+@hostile("keras")
+def keras_foreign_class_without_our_name(s):
+    return s.zip("k_hub.keras", config=layers_with(layer("Backbone", "keras_hub.models")))
+
+
+@hostile("keras")
+def keras_base_of_the_lookups_under_our_name(s):
+    module = "keras.src.layers.preprocessing.index_lookup"
+    evil = layer("IndexLookup", module, "keras_resnet>x", vocabulary="/etc/passwd")
+    return s.zip("k_index.keras", config=layers_with(evil))
+
+
+@hostile("keras")
+def keras_private_class_under_our_name(s):
+    module = "keras.src.layers.preprocessing.pipeline"
+    return s.zip("k_private.keras", config=layers_with(layer("Pipeline", module, "detection>x")))
+
+
+@hostile("keras")
+def keras_vocabulary_by_another_path(s):
+    """Keras looks `keras` + `layers.StringLookup` up as it does the class of `keras.layers`."""
+    evil = layer("layers.StringLookup", "keras", vocabulary="/etc/passwd")
+    return s.zip("k_dotted.keras", config=layers_with(evil))
+
+
 @hostile("keras")
 def keras_own_class_with_a_url(s):
     def change(config):
         config["config"]["backbone"] = layer(
-            "ResNet", "keras_resnet.resnet", "keras_resnet>ResNet", weights=URL
+            "ResNet",
+            "keras_resnet.resnet",
+            "keras_resnet>ResNet",
+            weights=URL,
+            stage_blocks=[1, 1],
+            width=16,
         )
 
     return s.zip("k_url.keras", config=as_json(change))
