@@ -10,6 +10,7 @@ from detection.evaluation import evaluate
 from detection.predict import predict_dataset
 from detection.visualize import draw_detections, image_grid
 from keras_resnet.training.processes import gather, on_own_device
+from keras_resnet.training.tensorboard import Pictures
 
 # Names that dashboards parse.
 COLUMNS = {"metrics/mAP50-95": "AP", "metrics/mAP50": "AP50", "metrics/mAP75": "AP75"}
@@ -78,25 +79,16 @@ class DetectionImages(keras.callbacks.Callback):
     def __init__(self, evaluation, folder, count=8, min_score=0.3):
         super().__init__()
         self.evaluation, self.count, self.min_score = evaluation, count, min_score
-        self._folder = folder / "validation"
-        self._writer = None
+        self._log = Pictures(folder / "validation")
 
     def on_epoch_end(self, epoch, logs=None):
         if self.evaluation.latest is None or self.evaluation.latest[0] != epoch:
             return
-        import tensorflow as tf
-
         grid = np.asarray(image_grid(self._pictures(self.evaluation.latest[1])))
-        with tf.device("CPU:0"):
-            if self._writer is None:
-                self._writer = tf.summary.create_file_writer(str(self._folder))
-            with self._writer.as_default():
-                tf.summary.image("detections", grid[None], step=epoch)
-            self._writer.flush()
+        self._log.add("detections", grid, step=epoch)
 
     def on_train_end(self, logs=None):
-        if self._writer is not None:
-            self._writer.close()
+        self._log.close()
 
     def _pictures(self, results):
         dataset = self.evaluation.dataset

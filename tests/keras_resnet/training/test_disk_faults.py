@@ -19,7 +19,7 @@ from keras_resnet.training.artifact import load_artifact, save_artifact
 from keras_resnet.training.broken_batch import save_batch
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.results import CSVResults
-from keras_resnet.training.tensorboard import tensorboard_callback
+from keras_resnet.training.tensorboard import Pictures, tensorboard_callback
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.write_errors import WriteError
 from tests.keras_resnet.data.helpers import write_folder
@@ -234,6 +234,39 @@ def test_tensorboard_on_a_disk_that_fills_up(tmp_path):
     lines = []
     train(tmp_path / "run", resume=True, say=lines.append)
     assert lines == [f"continuing {tmp_path / 'run'} after step 4 of 10"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+@pytest.mark.parametrize("side", [20, 200])
+@pytest.mark.parametrize("room", [100, -100])
+def test_a_picture_on_a_disk_that_fills_up(tmp_path, room, side):
+    """Of the second picture there is room for a part, or for nothing at all.
+
+    Of large ones TensorFlow says nothing.
+    """
+    tf = pytest.importorskip("tensorflow")
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype="uint8")
+    pictures = Pictures(tmp_path / "board")
+    pictures.add("a", picture, step=0)
+    (path,) = (tmp_path / "board").iterdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, before[1]))
+        with pytest.raises(WriteError, match=r"board could not be .*(full disk|too large).*board="):
+            pictures.add("a", picture, step=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    # As a continued run does: what was whole can be read, and more is written.
+    pictures = Pictures(tmp_path / "board")
+    pictures.add("b", picture, step=2)
+    pictures.add("b", picture[:9], step=3)
+    pictures.close()
+    found = []
+    for path in sorted((tmp_path / "board").iterdir()):
+        records = tf.data.TFRecordDataset(str(path)).ignore_errors()
+        for event in map(tf.compat.v1.Event.FromString, records.as_numpy_iterator()):
+            found += [(event.step, value.tag) for value in event.summary.value]
+    assert found == [(0, "a"), (2, "b"), (3, "b")]
 
 
 def folder_config(root, project, resume):
