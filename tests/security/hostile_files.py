@@ -262,6 +262,37 @@ def artifact_weights_of_a_url(s):
     return s.artifact("a_url", description=as_json(change))
 
 
+@hostile("detector")
+def artifact_of_a_published_depth_with_weights_of_a_url(s):
+    """As many blocks as it describes, of the shapes that they have; sparse."""
+
+    def change(about):
+        about["architecture"]["backbone"] = {"depth": 18, "weights": URL}
+        about["architecture"]["rpn"]["anchor_sizes"] = [[16], [32], [64], [96], [128]]
+
+    folder = s.artifact("a_depth_url", description=as_json(change))
+    path = folder / "weights.safetensors"
+    header, _ = header_of(path.read_bytes())
+    for i in range(16):
+        filters = 64 << i // 4
+        header[f"kernel{i}"] = tensor([3, 3, filters, filters])
+        header |= {f"norm{i}_{j}": tensor([filters]) for j in range(4)}
+    end = 0
+    for entry in header.values():
+        if "data_offsets" in entry:
+            begin, size = end, -int(np.subtract(*entry["data_offsets"]))
+            end = begin + size
+            entry["data_offsets"] = [begin, end]
+    data = with_header(header, b"")
+    path.write_bytes(data)
+    os.truncate(path, len(data) + end)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest["files"]["weights.safetensors"] = {"bytes": len(data) + end, "sha256": digest}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
 @hostile("classifier")
 def classifier_weights_of_a_url(s):
     def change(about):
