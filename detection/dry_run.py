@@ -43,7 +43,8 @@ def describe_run(config):
             split: BatchPlan(dataset, pipeline, training=split == "train")
             for split, dataset in datasets.items()
         }
-    lines = [line for dataset in datasets.values() for line in dataset.summary().splitlines()]
+    rest = "the run's problems.json"
+    lines = [line for data in datasets.values() for line in data.summary(rest=rest).splitlines()]
     per_epoch = plans["train"].steps_per_epoch
     steps = config.train.total_steps(per_epoch)
     epochs = -(-steps // per_epoch)

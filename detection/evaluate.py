@@ -48,7 +48,7 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
             "The data must have the model's classes in the same order. "
             f"Received: data={list(dataset.class_names)}, model={model.class_names}"
         )
-    say(dataset.summary())
+    say(dataset.summary(rest="" if output is None else str(output / "problems.json")))
     served = isinstance(model, ServedDetector)
     if served and augment:
         raise ValueError(f"A served detector looks at an image once. Received: augment={augment}")

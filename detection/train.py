@@ -105,7 +105,7 @@ def _train(config, say, stop_by_signals, stack):
     datasets = {split: open_dataset(config.data, split) for split in ("train", "val")}
     categories = categories_of(datasets)
     for dataset in datasets.values():
-        say(dataset.summary())
+        say(dataset.summary(rest="the run's problems.json"))
     if not any(len(record.boxes) for record in datasets["train"].records):
         raise ValueError(
             f"The training data has no boxes to learn from. Received: {datasets['train'].name}"

@@ -5,22 +5,14 @@ import math
 import os
 
 from detection.data.images import decode_image, image_size, read_bytes, reason
-from detection.data.missing_paths import first_names
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.missing_paths import first_names
 
 # Annotations rounded to two decimals overshoot the image by a hundredth of a pixel; they are
 # clipped like all others, but only what is visibly outside is worth a line in the summary.
 VISIBLE_OVERSHOOT = 0.5
 
 # Kinds of problems (see `Problems`) that leave out a whole image.
-UNUSABLE = (
-    "missing_image",
-    "outside_folder",
-    "undecodable_image",
-    "size_mismatch",
-    "missing_annotation",
-    "malformed_annotation",
-)
 
 
 def check_box(box, height, width):
@@ -85,7 +77,7 @@ def check_image_count(problems, max_bad_images, place, folder=None):
     try:
         problems.refuse(
             f"{place} has unusable images (`max_bad_images` allows leaving some out)",
-            UNUSABLE,
+            problems.UNUSABLE,
             allowed=max_bad_images,
         )
     except DataError as error:

@@ -190,8 +190,12 @@ class DetectionDataset:
             "categories": categories,
         }
 
-    def summary(self):
-        """Returns a short text: counts of images and boxes, boxes by class, problems."""
+    def summary(self, rest=""):
+        """Returns a short text: counts of images and boxes, boxes by class, problems.
+
+        Args:
+            rest: String, where the problems are that the text does not name, if anywhere.
+        """
         boxes = sum(len(record.boxes) for record in self.records)
         empty = sum(len(record.boxes) == 0 for record in self.records)
         lines = [
@@ -209,7 +213,7 @@ class DetectionDataset:
         lines.append("  boxes by class: " + ", ".join(f"{name} {n}" for n, name in shown))
         if crowds or difficult:
             lines.append(f"  of these {crowds} crowd boxes, {difficult} difficult")
-        lines.append(self.problems.summary())
+        lines.append(self.problems.summary(rest=rest))
         return "\n".join(lines)
 
 

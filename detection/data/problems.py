@@ -42,3 +42,9 @@ class Problems(of_images.Problems):
         "found_elsewhere": "images found under another name than the annotated one",
         "not_run": "files that say how to download their data, which is never done",
     }
+    UNUSABLE = (
+        *of_images.Problems.UNUSABLE,
+        "size_mismatch",
+        "missing_annotation",
+        "malformed_annotation",
+    )

@@ -29,7 +29,8 @@ def describe_run(config):
         return ["the data cannot be opened, so sizes are not known:", *str(error).splitlines()]
     count, size = len(datasets["train"]), pipeline.batch_size
     per_epoch = count // size if pipeline.drop_remainder else -(-count // size)
-    lines = [line for dataset in datasets.values() for line in dataset.summary().splitlines()]
+    rest = "the run's problems.json"
+    lines = [line for data in datasets.values() for line in data.summary(rest=rest).splitlines()]
     if per_epoch == 0:
         return [*lines, f"no step: {count} images do not fill a batch of {size}; lower batch"]
     steps = config.train.total_steps(per_epoch)

@@ -110,7 +110,7 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
             f"train={_some(train.class_names)}, val={_some(val.class_names)}"
         )
     for dataset in (train, val):
-        say(dataset.summary())
+        say(dataset.summary(rest="the run's problems.json"))
     resident = on_device(config.data, train)
     mean, std = normalization(config.data, train)
     model = make_model(config, train, mean, std)

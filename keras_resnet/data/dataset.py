@@ -108,10 +108,14 @@ class ImageDataset:
             hash_files(total, places)
         return {"count": len(self), "sha256": total.hexdigest()}
 
-    def summary(self):
-        """One line for the head of a log, and what was left out below it."""
+    def summary(self, rest=""):
+        """One line for the head of a log, and what was left out below it.
+
+        Args:
+            rest: String, where the problems are that it does not name, if anywhere.
+        """
         line = f"{self.name}: {len(self):,} images, {len(self.class_names)} classes"
-        return f"{line}\n{self.problems.summary()}" if len(self.problems) else line
+        return f"{line}\n{self.problems.summary(rest=rest)}" if len(self.problems) else line
 
 
 def hash_files(total, paths):

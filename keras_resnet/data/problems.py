@@ -5,6 +5,8 @@ import json
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.printable import printable
 
+_LISTED = 20  # Places of a kind in a file.
+
 
 class Problems:
     """Everything found wrong while a data set was read, by kind.
@@ -14,6 +16,7 @@ class Problems:
 
     Attributes:
         KINDS: dict from each kind to what it means.
+        UNUSABLE: tuple of the kinds that leave out an image.
 
     Example:
     >>> problems = Problems()
@@ -27,6 +30,7 @@ class Problems:
         "undecodable_image": "images that do not decode",
         "outside_folder": "links that lead out of the folder",
     }
+    UNUSABLE = ("missing_image", "outside_folder", "undecodable_image")
 
     def __init__(self):
         self._found = {}
@@ -63,11 +67,12 @@ class Problems:
     def __len__(self):
         return sum(map(len, self._found.values()))
 
-    def summary(self, limit=3):
+    def summary(self, limit=3, rest=""):
         """Returns a short table: one line for each kind with its count, then the first places.
 
         Args:
             limit: Integer, how many places to name for each kind.
+            rest: String, what holds `to_dict()`, to be named where places are not.
         """
         if not self._found:
             return "no problems found"
@@ -76,23 +81,29 @@ class Problems:
             lines.append(f"{count:>7}  {self.KINDS[kind]}")
             lines += [f"{'':9}- {_place(*found)}" for found in self._found[kind][:limit]]
             if count > limit:
-                lines.append(f"{'':9}- and {count - limit} more")
+                listed = len(self._listed(kind))
+                where = f"{'all' if listed == count else f'the first {listed}'} in {rest}"
+                lines.append(f"{'':9}- and {count - limit} more{f': {where}' if rest else ''}")
         return "\n".join(lines)
 
-    def to_dict(self, limit=20):
+    def to_dict(self, limit=_LISTED):
         """Returns counts and the first places of each kind as a dict for a JSON file.
 
         Args:
-            limit: Integer, how many places to name for each kind.
+            limit: Integer, how many places to name for each kind, but all of `UNUSABLE`: every
+                image that is left out.
         """
         return {
             kind: {
                 "count": count,
                 "meaning": self.KINDS[kind],
-                "first": [_place(*found) for found in self._found[kind][:limit]],
+                "first": [_place(*found) for found in self._listed(kind, limit)],
             }
             for kind, count in self.counts().items()
         }
+
+    def _listed(self, kind, limit=_LISTED):
+        return self._found[kind][: None if kind in self.UNUSABLE else limit]
 
     def refuse(self, headline, kinds, allowed=0, limit=10):
         """Raises one error for all problems of some kinds, if there are more than allowed.

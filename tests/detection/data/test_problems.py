@@ -25,6 +25,20 @@ def test_summary_names_kinds_counts_and_places():
     assert Problems().summary() == "no problems found"
 
 
+def test_every_image_that_is_left_out_is_listed():
+    problems = Problems()
+    for index in range(80):
+        problems.add("undecodable_image", f"{index}.jpg")
+        problems.add("clipped", f"box {index}")
+    lists = problems.to_dict()
+    assert lists["undecodable_image"]["first"] == [f"{index}.jpg" for index in range(80)]
+    assert lists["clipped"]["count"] == 80 and len(lists["clipped"]["first"]) == 20
+    text = problems.summary(rest="problems.json")
+    assert "79.jpg" not in text and text.count("- and 77 more") == 2
+    assert "- and 77 more: all in problems.json" in text
+    assert "- and 77 more: the first 20 in problems.json" in text
+
+
 def test_merge_and_refuse():
     problems = _some()
     problems.merge(_some())

@@ -54,6 +54,18 @@ def test_a_jpeg_cut_in_its_pixels(settings, tmp_path):
     assert found["count"] == 1 and str(path) in found["first"][0]
 
 
+def test_all_that_are_left_out_are_named(settings, tmp_path):
+    names = [f"empty_{i:02}.jpg" for i in range(25)]
+    for name in names:
+        (tmp_path / "train" / "cat" / name).touch()
+    settings["data"]["max_bad_images"] = 30
+    said = []
+    folder, _ = train_classifier(ClassifierConfig.model_validate(settings), said.append)
+    assert "- and 22 more: all in the run's problems.json" in "\n".join(said)
+    found = json.loads((folder / "problems.json").read_text())["train"]["undecodable_image"]
+    assert [place.split(":")[0].split("/")[-1] for place in found["first"]] == names
+
+
 def test_what_has_no_effect_is_refused(settings):
     for data in ({"verify": "decode"}, {"max_bad_images": 1}, {"follow_links": True}):
         (name,) = data
