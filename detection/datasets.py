@@ -5,8 +5,8 @@ import os
 from detection.data import DataError, join_datasets, load_dataset, split_dataset
 from detection.data.checks import check_image_count, find_bad_images
 from detection.data.csv_boxes import csv_class_names
-from detection.data.missing_paths import first_names
 from keras_resnet.data import errors
+from keras_resnet.data.missing_paths import first_names
 
 
 def open_dataset(config, split):

@@ -90,7 +90,7 @@ ABOUT_TENSORFLOW = {
 # What the parts of keras_resnet may know beside themselves; "" is all that is in none of them.
 PARTS = {
     "untrusted": set(),
-    "training": {"untrusted"},
+    "training": {"data", "untrusted"},
     "data": set(),
     "classification": {"", "data", "training", "untrusted"},
     "experiments": {"", "data", "training", "classification"},

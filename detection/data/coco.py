@@ -9,9 +9,9 @@ from detection.data.checks import check_box, check_image_count, is_size, is_whol
 from detection.data.coco_columns import MAX_AREA, split_sound
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.foreign_names import find_files
-from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 

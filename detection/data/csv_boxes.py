@@ -7,9 +7,9 @@ from detection.data.checks import check_box, check_image_count, read_size
 from detection.data.csv_rows import read_classes, read_rows
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.foreign_names import find_files
-from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 

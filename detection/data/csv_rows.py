@@ -5,8 +5,8 @@ import os
 from typing import NamedTuple
 
 from detection.data.dataset import Category
-from detection.data.missing_paths import tried
 from detection.data.problems import DataError
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 COLUMNS = ("path", "x1", "y1", "x2", "y2", "class")

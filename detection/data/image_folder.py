@@ -3,9 +3,9 @@
 import os
 
 from detection.data.foreign_names import find_files
-from detection.data.missing_paths import first_names
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError
+from keras_resnet.data.missing_paths import first_names
 
 # What is taken for an image; of these, what does not decode is named.
 EXTENSIONS = {

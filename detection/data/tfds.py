@@ -6,8 +6,8 @@ from detection.data.checks import check_box
 from detection.data.coco_categories import COCO_ID_OF
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.images import image_size
-from detection.data.missing_paths import tried
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
 
 

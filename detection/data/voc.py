@@ -9,9 +9,9 @@ from defusedxml import DefusedXmlException
 
 from detection.data.checks import check_box, check_image_count, is_size, read_size
 from detection.data.dataset import Category, DetectionDataset, Record
-from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 VOC_CLASSES = (

@@ -7,11 +7,11 @@ import os
 from detection.data.checks import check_image_count, read_size
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.image_folder import list_images
-from detection.data.missing_paths import tried
 from detection.data.named_files import NamedFiles
 from detection.data.problems import DataError, Problems
 from detection.data.yolo_labels import read_labels
 from detection.data.yolo_yaml import read_data_yaml
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 
-from detection.data.missing_paths import tried
 from detection.data.problems import DataError
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 from keras_resnet.training.config_error import ConfigError
 from keras_resnet.training.config_yaml import MAX_CHARACTERS, parse
