@@ -42,8 +42,8 @@ def export_saved_model(
     Both resize as `model.preprocessing` says and return `boxes` float32 `[B, D, 4]` as
     `(x1, y1, x2, y2)` in pixels of the original image, `scores` float32 `[B, D]`, best first,
     `classes` int32 `[B, D]` with -1 for padding, `num_detections` int32 `[B]`, and `valid` bool
-    `[B]`: False, with no detections, for bytes that do not decode. Names of the classes and these
-    conventions are in `assets/detector.json`.
+    `[B]`: False, with no detections, for bytes that do not decode and for answers that are not
+    finite numbers. Names of the classes and these conventions are in `assets/detector.json`.
 
     The exported model computes in float32, also if the model was trained in 16 bits: its weights
     are float32, and answers then do not depend on the server's processor. `dtype="bfloat16"` lets
@@ -162,6 +162,7 @@ def describe(model):
             "scores": "float32 [B, D]: best first, padded with 0",
             "classes": "int32 [B, D]: index into class_names and categories, padded with -1",
             "num_detections": "int32 [B]: how many of the D are detections",
-            "valid": "bool [B]: false, with no detections, if the image did not decode",
+            "valid": "bool [B]: false, with no detections, if the image did not decode or the "
+            "answer was not finite",
         },
     }

@@ -41,7 +41,8 @@ def export_classifier(
 
     Both return `probabilities` float32 `[B, K]` and `classes` int32 `[B]`, the most probable; the
     first also `valid` bool `[B]`: False, with probabilities of 0 and the class -1, for bytes that
-    do not decode. Names of the classes, the preparation and the result of the comparison are in
+    do not decode, images smaller than the crop where none is resized, and probabilities that are
+    not finite. Names of the classes, the preparation and the result of the comparison are in
     `assets/classifier.json`.
 
     Args:
@@ -122,7 +123,8 @@ def describe(source):
             "probabilities": f"float32 [B, {classes}]",
             "classes": "int32 [B]: the most probable class, index into class_names",
             "valid": "bool [B], of serving_default: false, with probabilities of 0 and the class "
-            "-1, if the image did not decode",
+            "-1, if the image did not decode or, not being resized, is smaller than the crop, or "
+            "the answer was not finite",
         },
     }
 

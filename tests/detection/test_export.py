@@ -241,6 +241,8 @@ def test_metadata(exported, model):
     assert metadata["class_names"] == ["a", "b", "c"]
     assert metadata["preprocessing"] == {"min_side": 64, "max_side": 96, "size_divisor": 32}
     assert metadata["norms_folded"] is True
+    for reason in ("did not decode", "not finite"):
+        assert reason in metadata["outputs"]["valid"]
     assert metadata["self_check"]["images"] == 3
     assert metadata["self_check"]["detections"] > 0
     assert metadata["self_check"]["max_box_difference"] <= 0.5

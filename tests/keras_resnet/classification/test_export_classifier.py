@@ -103,6 +103,8 @@ def test_metadata(folder, tmp_path):
     source = open_classifier(folder)
     served = export_classifier(source, tmp_path / "served", dtype="bfloat16", constant=False)
     facts = json.loads((served / "assets" / "classifier.json").read_text())
+    for reason in ("did not decode", "smaller than the crop", "not finite"):
+        assert reason in facts["outputs"]["valid"]
     assert facts["class_names"] == ["cat", "dog", "owl"]
     assert facts["preprocessing"] == {
         "resize": 40,
