@@ -21,6 +21,10 @@ same command with --resume continues it from the last saved state; train.state_e
 that is saved within an epoch. With --resume auto one command does both: it begins the run or
 continues it.
 """
+EXIT_CODES = """\
+exit codes: 0 done, 2 a mistake in input or files, 130 interrupted,
+            1 an error in the program
+"""
 
 
 def run(main, interrupted="Interrupted."):

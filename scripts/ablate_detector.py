@@ -8,13 +8,15 @@ Example: python scripts/ablate_detector.py --set train.steps=1500 run.name=ablat
 import argparse
 
 from _arguments import add_config_arguments, load_with, overrides_of
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 from _words import DETECTOR
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     about = "YAML file or name of a configuration"
     add_config_arguments(

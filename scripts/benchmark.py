@@ -16,12 +16,14 @@ from pathlib import Path
 from _benchmark import growth, report
 from _benchmark.cases import CASES, SUITES
 from _benchmark.harness import measure
-from _common import run
+from _common import EXIT_CODES, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--suite", choices=[*SUITES, "all"], default="cpu")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this text")

@@ -9,12 +9,14 @@ import argparse
 import json
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", help="image files, or folders of them")
     parser.add_argument(

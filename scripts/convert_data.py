@@ -9,15 +9,13 @@ SOURCE is, by FORMAT:
   coco   the JSON file, such as an export of Label Studio or CVAT (needs --images)
 
 Example: python scripts/convert_data.py yolo photos/data.yaml --split val --out val.json
-
-Exit codes: 0 written; 2 wrong usage, data that cannot be read, or a file that is there already.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 # By format: the name of the source among the arguments of its reader, and other arguments.
 _ARGUMENTS = {
@@ -32,7 +30,9 @@ _FLAGS = {"images_dir": "--images", "data_dir": "--data-dir"}
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("format", choices=sorted(_ARGUMENTS), metavar="FORMAT")
     parser.add_argument("source", metavar="SOURCE")

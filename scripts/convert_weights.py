@@ -9,12 +9,14 @@ Example: python scripts/convert_weights.py resnet50.keras_in1k resnet50_v1.safet
 
 import argparse
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", help="file, name of published weights, or hf://owner/repository")
     parser.add_argument("target", help="file to write: .safetensors, .keras or .weights.h5")

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 PROTOCOLS = ("one-crop", "ten-crop", "multi-scale")
 
@@ -63,7 +63,9 @@ def main():
 
 def _parse():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--weights",

@@ -11,13 +11,15 @@ import argparse
 from pathlib import Path
 
 from _arguments import add_config_arguments, of_the_model, overrides_of
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 from _words import EVALUATION
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "model", help="run folder, artefact, .keras file, or an exported SavedModel"
@@ -40,15 +42,18 @@ def main():
     from detection.evaluate import evaluate_model
     from detection.evaluation import summary_table
     from detection.served import load_served, served_folder
+    from keras_resnet.data.missing_paths import tried
 
     model_path = Path(arguments.model)
     if not model_path.exists():
-        raise ValueError(f"There is no model or run folder {arguments.model!r}.")
+        raise ValueError(
+            f"There is no model or run folder {arguments.model!r}.\n{tried(arguments.model)}"
+        )
     source = arguments.config or model_path / "config.yaml"
     if arguments.config is None and not source.is_file():
         raise ValueError(
             f"There is no {source}: say with --config which data to evaluate on. "
-            f"Received: model={arguments.model!r}"
+            f"Received: model={arguments.model!r}\n{tried(source)}"
         )
     config = detection.load_config(str(source), changes)
     if served_folder(model_path) is None:

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from _arguments import only_the_model
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 # By the ending of the output; anything else is the folder of a SavedModel.
 FORMATS = {".onnx": "onnx", ".tflite": "litert"}
@@ -42,7 +42,9 @@ def main():
 
 def _parse():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "model",

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from _arguments import add_config_arguments, only_the_model, overrides_of
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 from _words import PREDICTION
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
@@ -17,7 +17,9 @@ _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="run folder, artefact or .keras file")
     parser.add_argument("images", nargs="+", help="image files and folders of images")

@@ -9,12 +9,14 @@ Example: python scripts/replay_batch.py runs/train
 import argparse
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="run folder of a classifier or a detector")
     parser.add_argument("--batch", type=Path, help="file in it (default: all diverged_*.npz)")

@@ -10,7 +10,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from _common import quiet_start, run
+from _common import EXIT_CODES, quiet_start, run
 
 
 def main():
@@ -69,7 +69,9 @@ def print_plan(rows):
 def parse():
     """The arguments of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--data", help=".npz; folder or archive of the CIFAR-10 files; tfds or tfds:FOLDER")
