@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,10 @@ def test_terminal(command):
     states = [state for line in text.split("\n") for state in line.split("\r")]
     assert max(map(len, states)) <= 80
     bars = [state for state in states if state.startswith(("epoch 1/3 ", "epoch 2/3 "))]
-    wanted = (" img/s  ", " left  ", "  lr ", "  data ")
+    wanted = (" loss ", " img/s ", " left ", " lr ", " data ")
     assert any(all(item in bar for item in wanted) for bar in bars), bars
+    drawn = [re.search(r"/150 \[([= ]{6,10})\] ", bar) for bar in bars if " took " not in bar]
+    assert drawn and all(drawn), bars
     ends = [state for state in states if " took " in state]
     assert len(ends) == 3
     for item in ("images/s", " left", "lr ", "data ", "memory "):

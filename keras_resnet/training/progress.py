@@ -13,13 +13,14 @@ from keras_resnet.training.memory import memory_in_use
 WIDTH = 80
 BAR_SECONDS = 0.2
 _BAR = 10
+_LEAST_BAR = 6
 
 
 class ProgressLogger(keras.callbacks.Callback):
     """Prints epoch, step, losses, speed, time left, learning rate, waiting and memory.
 
     A terminal gets one line that is overwritten, as wide as the terminal but 80 columns at most,
-    with the bar in the room that is left; anything else (a file, a pipe) gets a plain line every
+    with a bar of 6 to 10 columns; anything else (a file, a pipe) gets a plain line every
     `every_seconds`, wrapped at 80 columns. Each epoch ends with a line of all figures.
     Losses are means since the start of the epoch. Pass `verbose=0` to `fit` beside it.
 
@@ -111,9 +112,10 @@ class ProgressLogger(keras.callbacks.Callback):
         return [f"epoch {self._epoch + 1}/{self.params['epochs']} step {self._done}{of}"]
 
     def _figures(self, logs):
-        # Those under time/ are among `_state`.
-        shown = {name: value for name, value in logs.items() if not name.startswith("time/")}
-        return [f"{self._label(name)} {value:.4g}" for name, value in shown.items()]
+        # Those under time/ are among `_state`. Keras may give the others by the alphabet.
+        names = [name for name in logs if not name.startswith("time/")]
+        names.sort(key=lambda name: name != "loss")
+        return [f"{self._label(name)} {logs[name]:.4g}" for name in names]
 
     def _label(self, name):
         short = name if name == "val_loss" else name.removesuffix("_loss")
@@ -168,21 +170,36 @@ class ProgressLogger(keras.callbacks.Callback):
         of = f"/{steps}" if steps else ""
         line = f"epoch {self._epoch + 1}/{self.params['epochs']} {self._done}{of}"
         room = self._columns() - 1 - len(line)
-        figures, shown = self._figures(logs), ""
-        # Most wanted first; what does not fit into the line is left out.
-        for item in [*figures[:1], *self._state(brief=True), *figures[1:]]:
-            if len(shown) + 2 + len(item) > room:
-                break
-            # The other losses must not take the room of the bar.
-            if item in figures[1:] and len(shown) + 2 + len(item) + _BAR + 3 > room:
-                break
-            shown += "  " + item
+        shown = self._in_line(room, self._figures(logs), _LEAST_BAR + 3 if steps else 0)
         length = min(_BAR, room - len(shown) - 3)
-        if steps and length >= 4:
+        if steps and length >= _LEAST_BAR:
             filled = length * self._done // steps
             line += f" [{'=' * filled}{' ' * (length - filled)}]"
         self._stream.write("\r" + (line + shown).ljust(self._columns() - 1))
         self._stream.flush()
+
+    def _in_line(self, room, figures, bar):
+        """What fits beside a bar of `bar` columns, most wanted first, narrower if need be."""
+        state = self._state(brief=True)
+        for space in ("  ", " "):
+            # On a very narrow terminal the loss is worth more than the bar.
+            shown = "".join(space + item for item in figures[:1])
+            shown = shown if len(shown) <= room else ""
+            left_out = 0
+            for item in state:
+                if len(shown + space + item) + bar <= room:
+                    shown += space + item
+                else:
+                    left_out += 1
+            if not left_out:
+                break
+        # The other losses must not take the room of the whole bar.
+        bar += _BAR - _LEAST_BAR if bar else 0
+        for item in figures[1:]:
+            if left_out or len(shown + space + item) + bar > room:
+                break
+            shown += space + item
+        return shown
 
     def _columns(self):
         return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)

@@ -122,8 +122,25 @@ def test_terminal_line_has_time_waiting_rate_and_memory():
     line = next(part for part in text.split("\r") if part.startswith("epoch 1/9 1990/2000"))
     # By hand: 16,010 steps of a quarter of a second are left, 4002.5 s.
     assert line == (
-        "epoch 1/9 1990/2000  loss 1.235  32 img/s  1:06:42 left  lr 0.01  data 0%  1.3G"
+        "epoch 1/9 1990/2000 [======= ] loss 1.235 32 img/s 1:06:42 left lr 0.01 data 0%"
     )
+
+
+def test_terminal_line_of_a_detector(monkeypatch):
+    # As the loop gives them: by the alphabet.
+    logs = {"box_loss": 0.2587, "classification_loss": 0.61, "loss": 1.4052, "rpn_box_loss": 0.1}
+    monkeypatch.setattr(sys.modules[__name__], "LOGS", {**logs, "rpn_objectness_loss": 0.4})
+    options = {"memory": lambda: 2.3e9, "images_per_step": 16, "waiting_seconds": Clock()}
+    text = staged(Terminal(), steps=50, epochs=1, seconds_per_step=0.384, **options)
+    drawn = [part for part in text.split("\r") if re.match(r"epoch 1/1 \d", part)]
+    assert {len(part) for part in drawn} == {79}
+    for part in drawn:
+        assert re.match(r"epoch 1/1 \d+/50 \[[= ]{6,10}\] +loss 1\.405 ", part), part
+        assert " box 0.2587" not in part or part.index(" loss ") < part.index(" box ")
+    # 16 images in 0.384 s; 20 steps of 0.384 s are left.
+    items = " ".join(drawn[29].split("]")[1].split())
+    assert items == "loss 1.405 41.7 img/s 0:08 left lr 0.1 data 0% 2.3G"
+    assert "[====     ]" in drawn[24]  # half of the steps, in 9 columns
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
