@@ -85,4 +85,4 @@ def test_wrong_usage(tmp_path, convert, arguments, words):
 def test_help_names_exit_codes(convert):
     code, out, _ = convert("--help")
     assert code == 0
-    assert "Example: python scripts/convert_data.py yolo" in out and "Exit codes:" in out
+    assert "Example: python scripts/convert_data.py yolo" in out and "exit codes:" in out
