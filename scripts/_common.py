@@ -48,22 +48,30 @@ def run(main, interrupted="Interrupted."):
         from keras_resnet.training.stopping import TrainingStopped
 
         if isinstance(error, TrainingStopped):
-            print(error, file=sys.stderr)
+            print(shown(error), file=sys.stderr)
             sys.exit(128 + error.signal)
         if isinstance(error, ProcessLost):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {shown(error)}", file=sys.stderr)
             _leave(3)
         if not isinstance(error, TrainingDiverged):
             _crash_unless_memory(error)
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(error)}", file=sys.stderr)
         sys.exit(1)
     except Exception as error:
         _crash_unless_memory(error)
 
 
+def shown(text):
+    """Escapes what a terminal would obey, such as names of files hold; keeps line breaks.
+
+    It needs no package: an error may be that none can be imported.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
+
+
 def _print_error(text):
     """Ends this process with a message."""
-    print(f"error: {text}", file=sys.stderr)
+    print(f"error: {shown(text)}", file=sys.stderr)
     print("(set DETECTION_TRACEBACK=1 to see where it was raised)", file=sys.stderr)
     _leave(2)
 

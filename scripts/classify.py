@@ -11,6 +11,8 @@ from pathlib import Path
 
 from _common import EXIT_CODES, quiet_start, run
 
+_LONGEST_LINE = 10_000
+
 
 def main():
     parser = argparse.ArgumentParser(
@@ -39,6 +41,7 @@ def main():
     from keras_resnet.classification.multi_crop import class_probabilities, make_views
     from keras_resnet.classification.source import open_classifier
     from keras_resnet.data.images import decode_image, read_bytes
+    from keras_resnet.data.printable import printable
 
     paths = [path for name in arguments.images for path in _files(Path(name))]
     source = open_classifier(arguments.weights, arguments.network, arguments.preprocessing)
@@ -49,12 +52,13 @@ def main():
         try:
             return views(image)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{printable(path)}: {error}") from None
 
     probabilities = class_probabilities(source.model, paths, look)
     found = dict(zip(map(str, paths), _named(probabilities, source, arguments.top)))
     for path, classes in found.items():
-        print(f"{path}: " + ", ".join(f"{name} {share:.3f}" for name, share in classes))
+        listed = ", ".join(f"{name} {share:.3f}" for name, share in classes)
+        print(printable(f"{path}: {listed}", _LONGEST_LINE))
     if arguments.output:
         Path(arguments.output).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from _arguments import add_config_arguments, only_the_model, overrides_of
-from _common import EXIT_CODES, quiet_start, run
+from _common import EXIT_CODES, quiet_start, run, shown
 from _words import PREDICTION
 
 _EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+_LONGEST_LINE = 10_000
 
 
 def main():
@@ -30,11 +31,12 @@ def main():
     arguments = parser.parse_args()
     overrides = only_the_model(overrides_of(arguments, PREDICTION))
     score = _least_score(arguments)
-    paths = find_images(arguments.images)
 
     quiet_start(arguments)
+    paths = find_images(arguments.images)
     import detection
     from detection.load_image import load_image
+    from keras_resnet.data.printable import printable
 
     model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
     if score < model.architecture["roi_heads"]["score_threshold"]:
@@ -49,7 +51,7 @@ def main():
             image = load_image(path)
         except ValueError as error:
             # The other images are not lost for this one.
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {shown(error)}", file=sys.stderr)
             results[str(path)] = {"error": str(error)}
             failed += 1
             continue
@@ -60,7 +62,7 @@ def main():
         for label in found.names:
             counts[label] = counts.get(label, 0) + 1
         listed = ", ".join(f"{count} {label}" for label, count in counts.items()) or "nothing"
-        print(f"{path}: {listed}")
+        print(printable(f"{path}: {listed}", _LONGEST_LINE))
     target = output / "detections.json"
     target.write_text(json.dumps(results, indent=1), encoding="utf-8")
     print(f"{len(paths) - failed} images drawn in {output}, boxes in {target}")
@@ -87,18 +89,23 @@ def _least_score(arguments):
 
 def find_images(sources):
     """Files as given, and the images of folders in order of name."""
+    from keras_resnet.data.missing_paths import first_names, tried
+
     paths = []
     for source in map(Path, sources):
         if source.is_dir():
             inside = sorted(p for p in source.iterdir() if p.suffix.lower() in _EXTENSIONS)
             if not inside:
                 known = ", ".join(sorted(_EXTENSIONS))
-                raise ValueError(f"The folder {str(source)!r} holds no images ({known}).")
+                raise ValueError(
+                    f"The folder {str(source)!r} holds no images ({known}).\n"
+                    f"  In {source}: {first_names(source)}"
+                )
             paths += inside
         elif source.is_file():
             paths.append(source)
         else:
-            raise ValueError(f"There is no file or folder {str(source)!r}.")
+            raise ValueError(f"There is no file or folder {str(source)!r}.\n{tried(source)}")
     return paths
 
 

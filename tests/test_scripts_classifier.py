@@ -247,6 +247,18 @@ def test_classify(run_folder, pets, script, tmp_path):
     assert code == 2 and str(tmp_path / "no.png") in err
 
 
+def test_names_of_files_do_not_command_the_terminal(run_folder, pets, script, tmp_path):
+    name = "a\x1b]0;pwn\x07.png"
+    Image.open(pets / "val" / "dog" / "1.png").save(tmp_path / name)
+    code, out, err = script("classify.py", tmp_path, "--weights", run_folder)
+    assert (code, err) == (0, "")
+    assert "a\\x1b]0;pwn\\x07.png: " in out and out.replace("\n", "").isprintable()
+    (tmp_path / name).write_text("no picture")
+    code, _, err = script("classify.py", tmp_path, "--weights", run_folder)
+    assert code == 2
+    assert "a\\x1b]0;pwn\\x07.png" in err and err.replace("\n", "").isprintable()
+
+
 def test_configurations_are_listed_and_printed(script):
     code, out, _ = script("train_classifier.py", "--list")
     assert code == 0 and "cifar10_resnet110" in out.split()

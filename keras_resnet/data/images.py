@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from keras_resnet.data.errors import DataError
+from keras_resnet.data.printable import printable
 
 # What is decoded, whatever the ending of the file says. Pillow knows more formats, among them EPS,
 # for which it starts Ghostscript, an interpreter of programs.
@@ -15,6 +16,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "JPEG2000", "AVIF
 MAX_PIXELS = 178_956_970  # Half a GiB as RGB; where Pillow suspects a decompression bomb.
 MAX_BYTES = 2**29  # Of an encoded image.
 _ORIENTATION = 0x0112  # The EXIF tag.
+_MAX_NAME = 4096  # Characters of a path in a message.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,20 +38,26 @@ def read_bytes(path, byte_range=None):
     Raises:
         DataError: If the file cannot be read, naming it.
     """
+    shown = printable(path, _MAX_NAME)
     try:
         found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            raise DataError(
+                f"The image file {shown} is a folder; give its files, one or a list of them: "
+                f"sorted(pathlib.Path(folder).glob('*.jpg'))."
+            )
         # A pipe would never end.
         if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"The image file {path} is no regular file.")
+            raise DataError(f"The image file {shown} is no regular file.")
         if (found.st_size if byte_range is None else byte_range[1]) > MAX_BYTES:
-            raise DataError(f"The image file {path} is larger than {MAX_BYTES:,} bytes.")
+            raise DataError(f"The image file {shown} is larger than {MAX_BYTES:,} bytes.")
         with open(path, "rb") as file:
             if byte_range is None:
                 return file.read()
             file.seek(byte_range[0])
             return file.read(byte_range[1])
     except OSError as error:
-        raise DataError(f"The image file {path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"The image file {shown} cannot be read: {error.strerror}.") from error
 
 
 def decode_image(data, where="image", size=None):
@@ -70,6 +78,7 @@ def decode_image(data, where="image", size=None):
         DataError: If the image does not decode, has more than `MAX_PIXELS` pixels or another
             size.
     """
+    where = printable(where, _MAX_NAME)
     try:
         image = _open(io.BytesIO(data))
         turned = upright(image)
@@ -126,7 +135,7 @@ def reason(error):
     """What an error of Pillow says, without the address of a buffer in memory."""
     if isinstance(error, UnidentifiedImageError):
         return f"it is in no image format that is read ({', '.join(FORMATS)})"
-    return str(error) or type(error).__name__
+    return printable(error) or type(error).__name__
 
 
 def to_rgb(image):

@@ -169,6 +169,20 @@ def test_predict_names_the_file_that_is_no_image(tiny_run, in_process, tmp_path)
     assert err.startswith("error: ") and str(tmp_path / "bad.png") in err
 
 
+def test_names_of_files_do_not_command_the_terminal(tiny_run, in_process, tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    picture = next((tiny_run.val / "images").iterdir())
+    for folder in (good, bad):
+        folder.mkdir()
+    Image.open(picture).save(good / "a\x1b]0;pwn\x07.png")
+    (bad / "b\x1b]0;pwn\x07.jpg").write_text("no picture")
+    for folder, name, expected in ((good, "a", 0), (bad, "b", 2)):
+        code, out, err = in_process("predict.py", tiny_run.folder, folder, "--output", tmp_path)
+        assert code == expected
+        assert f"{name}\\x1b]0;pwn\\x07" in (err if expected else out)
+        assert (out + err).replace("\n", "").isprintable()
+
+
 WITHOUT_TENSORFLOW = """
 import runpy, sys
 for name in ("tensorflow", "tensorflow_datasets", "keras_cv"):

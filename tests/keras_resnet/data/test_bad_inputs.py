@@ -13,6 +13,7 @@ from keras_resnet.data.cifar import load_cifar
 from keras_resnet.data.config import ClassificationPipelineConfig
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.folder import load_folder
+from keras_resnet.data.images import decode_image, read_bytes
 from keras_resnet.data.loader import PyDatasetLoader
 from keras_resnet.data.pipeline import tf_pipeline
 from tests.detection.data.bad_images import ACCEPTED, PICTURE, UNUSABLE, encoded
@@ -137,6 +138,18 @@ def test_names_of_classes_and_files_are_printed_escaped(tmp_path):
     (tmp_path / "\x1b[2J" / "1.png").write_bytes(encoded(PICTURE, "PNG"))
     with pytest.raises(ValueError, match=r"printable.*x1b"):
         load_folder(tmp_path, max_bad_images=1)
+
+
+def test_names_of_image_files_are_escaped(tmp_path):
+    path = str(tmp_path / "a\x1b]0;pwn\x07.jpg")
+    for make in (lambda: None, lambda: os.mkfifo(path)):
+        make()
+        with pytest.raises(ValueError, match=r"a\\x1b\]0;pwn\\x07\.jpg") as caught:
+            read_bytes(path)
+        assert str(caught.value).isprintable()
+    with pytest.raises(ValueError, match=r"a\\x1b\]0;pwn\\x07\.jpg") as caught:
+        decode_image(b"no picture", path)
+    assert str(caught.value).isprintable()
 
 
 def test_the_table_says_what_is_tested():
