@@ -147,8 +147,18 @@ class DataConfig(StrictModel):
             taken = ", ".join(sorted(_DATA_KEYS[self.format] | _SPLIT_KEYS[self.format]))
             raise ValueError(
                 f"{', '.join(sorted(unused))}: not used by data of the format "
-                f"{self.format!r}, which takes {taken}"
+                f"{self.format!r}, which takes {taken}{self._instead_of_root(unused)}"
             )
+
+    def _instead_of_root(self, unused):
+        if "root" not in unused or self.format not in ("coco", "csv"):
+            return ""
+        images = {"coco": "data.train.images=FOLDER ", "csv": ""}[self.format]
+        file = {"coco": "FILE.json", "csv": "FILE.csv"}[self.format]
+        return (
+            f". Write data.root=null {images}data.train.annotations={file} and the same with "
+            "data.val, or data.val=null data.val_share=0.2; or say another data.format"
+        )
 
     def parts(self, split):
         """The parts that a split is put together from: tuple of `SplitConfig`."""

@@ -1,8 +1,20 @@
 """Arguments that several scripts take, and what they make of a configuration."""
 
+import argparse
 import json
+import os
+import re
 
-from _words import overrides_for, words_of
+from _data_word import detector_data, unknown_data
+from _words import CLASSIFIER, DETECTOR, EVALUATION, PREDICTION, name_here, overrides_for, words_of
+
+# For --help: an example of a word behind --set, one of a key, and where all keys are shown.
+_EXAMPLES = {
+    DETECTOR: ("imgsz=640", "train.steps=100", "train_detector.py --dry-run"),
+    CLASSIFIER: ("imgsz=160", "train.steps=100", "train_classifier.py --dry-run"),
+    EVALUATION: ("batch=8", "model.test_time.flip=true", "config.yaml of the run"),
+    PREDICTION: ("conf=0.3", "model.test_time.flip=true", "config.yaml of the run"),
+}
 
 
 def add_process_arguments(parser):
@@ -34,12 +46,14 @@ def add_config_arguments(parser, kind, config=None, bad_images=True):
         bad_images: bool, whether there are data that may have some.
     """
     if config is not None:
-        parser.add_argument("config", **config)
+        parser.add_argument("config", **{"type": _config_of(kind), **config})
+    word, key, shown = _EXAMPLES[kind]
+    others = "keys under model." if kind == PREDICTION else "all other keys"
     words = parser.add_argument_group(
-        "words", "The same after --set, as in --set imgsz=640; there all other keys as well."
+        "words", f"The same after --set, as in --set {word}; there {others} as well."
     )
     for name, word in words_of(kind).items():
-        options = {"dest": f"word_{name}", "metavar": word.takes, "help": word.about}
+        options = {"dest": f"word_{name}", "metavar": word.takes, "help": word.help_for(kind)}
         if word.alone is not None:
             options |= {"nargs": "?", "const": word.alone}
         flags = [f"--{name}"]
@@ -52,7 +66,7 @@ def add_config_arguments(parser, kind, config=None, bad_images=True):
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="change values of the configuration, e.g. train.steps=100 (--dry-run shows all)",
+        help=f"change values of the configuration, e.g. {key} ({shown} shows all)",
     )
     if bad_images:
         parser.add_argument(
@@ -61,6 +75,48 @@ def add_config_arguments(parser, kind, config=None, bad_images=True):
             metavar="N",
             help="leave out up to N unusable images instead of refusing the data",
         )
+    _explain_mistakes(parser, kind)
+
+
+def _explain_mistakes(parser, kind):
+    """What other tools take without dashes, or by other names, is told in the error message."""
+    plain = parser.error
+
+    def error(message):
+        _, found, given = message.partition("unrecognized arguments: ")
+        plain(message + "".join(_hints(kind, given.split())) if found else message)
+
+    parser.error = error
+
+
+def _hints(kind, given):
+    for text in given:
+        name, equals, value = text.lstrip("-").partition("=")
+        here = name_here(kind, name)
+        if equals and not text.startswith("-"):
+            yield f". {_behind_set(kind, name, value)}"
+        elif text.startswith("--") and here:
+            flag = f"--set {here}={value or '...'}" if "." in here else f"--{here}"
+            yield f". Instead of --{name}: {flag}"
+
+
+def _behind_set(kind, name, value):
+    here = name if name in words_of(kind) else name_here(kind, name) or name
+    flag = f", or --{here} {value}" if here in words_of(kind) else ""
+    return f"Put it behind --set: --set {here}={value}{flag}"
+
+
+def _config_of(kind):
+    """The type of the argument CONFIG, which is no `key=value`."""
+
+    def config(text):
+        name, equals, value = text.partition("=")
+        if equals and re.fullmatch(r"[\w.-]+", name) and not os.path.exists(text):
+            hint = _behind_set(kind, name, value)
+            raise argparse.ArgumentTypeError(f"{text!r} is no configuration. {hint}")
+        return text
+
+    return config
 
 
 def add_output_arguments(parser):
@@ -94,19 +150,32 @@ def overrides_of(arguments, kind):
         texts.append(f"data.max_bad_images={arguments.max_bad_images}")
     devices = [text.partition("=")[2] for text in texts if text.partition("=")[0] == "device"]
     found = overrides_for(kind, texts)
+    paths = [text.partition("=")[2] for text in texts if text.partition("=")[0].strip() == "data"]
+    if paths and kind in (DETECTOR, EVALUATION) and not detector_data(paths[-1])[1]:
+        arguments.unknown_data = paths[-1].strip().strip("'\"")
     if devices and devices[-1] not in ("cpu", "all"):
         arguments.gpus = devices[-1].count(",") + 1
     return found
 
 
-def load_with(load, source, overrides):
+def load_with(load, source, overrides, arguments=None):
     """Loads a configuration; an image side given by `imgsz` is also that of a jittered canvas.
 
     Args:
         load: callable `(source, overrides)`.
         source: path or name.
         overrides: list as of `overrides_of`.
+        arguments: those given there, or None.
+
+    Raises:
+        ValueError: the word `data` named no data that the configuration can take.
     """
+    unknown = getattr(arguments, "unknown_data", None)
+    if unknown is not None:
+        others = [text for text in overrides if not text.startswith("data.root=")]
+        error = unknown_data(unknown, load(source, others).data.format)
+        if error is not None:
+            raise error
     config = load(source, overrides)
     jitter = getattr(config.data.pipeline, "large_scale_jitter", None)
     side = [text for text in overrides if text.startswith("data.pipeline.max_side=")]
@@ -115,6 +184,25 @@ def load_with(load, source, overrides):
     size = side[-1].partition("=")[2]
     first = [f"data.pipeline.large_scale_jitter.size={size}"]
     return load(source, [*first, *overrides])  # an override of the size itself comes later
+
+
+def print_dry_run(dumped, lines, overrides):
+    """Prints a configuration, and as comments what it leads to.
+
+    Args:
+        dumped: str, the configuration.
+        lines: list of str, as of `describe_run`.
+        overrides: list as of `overrides_of`.
+
+    Raises:
+        ValueError: data were given, and cannot be opened.
+    """
+    print(dumped, end="")
+    # Comments, so that the output is a configuration.
+    print("".join(f"# {line}\n" for line in lines), end="")
+    given = re.compile(r"data\.((train|val)(\.\d+)?\.)?(root|images|annotations)=(?!null)")
+    if lines[0].startswith("the data cannot be opened") and any(map(given.match, overrides)):
+        raise ValueError("\n".join(lines[1:]))
 
 
 def print_settings(config, source, overrides, verbose):

@@ -132,8 +132,8 @@ def quiet_start(arguments=None):
     if wanted > len(present):
         raise ValueError(
             f"There are not {wanted} GPUs here that the backend sees; it sees "
-            f"{', '.join(present) or 'none'}. Use --device cpu, or numbers from 0 to "
-            f"{max(len(present) - 1, 0)}."
+            f"{', '.join(present) or 'none'}. Use --device cpu"
+            + (f", or numbers from 0 to {len(present) - 1}." if present else ".")
         )
 
 

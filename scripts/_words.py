@@ -8,7 +8,8 @@ import dataclasses
 import difflib
 import json
 import os
-from pathlib import Path
+
+from _data_word import detector_data, merged
 
 DETECTOR, CLASSIFIER, EVALUATION, PREDICTION = "detector", "classifier", "evaluation", "prediction"
 
@@ -19,16 +20,20 @@ class Word:
 
     Args:
         takes: what `--help` shows for its value.
-        about: one line for `--help`.
+        about: one line for `--help`, or a dict of them from the kind of script, None for others.
         keys: dict from the kind of script to what the word stands for there: a tuple of overrides
             in which `{}` is the value, or a function of the value that returns such a list.
         alone: value of the flag where none is given; None where it needs one.
     """
 
     takes: str
-    about: str
+    about: str | dict
     keys: dict
     alone: str | None = None
+
+    def help_for(self, kind):
+        """The line for `--help` of a kind of script."""
+        return self.about if isinstance(self.about, str) else self.about.get(kind, self.about[None])
 
 
 def _text(*keys):
@@ -41,12 +46,11 @@ def _quoted(value):
 
 
 def _data_of_detector(value):
-    plain = value.strip("'\"")
-    path = Path(plain)
-    if path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file():
-        # The splits are those of the YOLO file, not those of the configuration.
-        return ["data.format=yolo", *_text("data.root")(plain), "data.train=null", "data.val=null"]
-    return _text("data.root")(value)
+    return detector_data(value)[0]
+
+
+def _data_of_evaluation(value):
+    return detector_data(value, evaluating=True)[0]
 
 
 def _image_side(*keys):
@@ -134,10 +138,13 @@ def _model(key):
 WORDS = {
     "data": Word(
         "PATH",
-        "the data: its folder or file; data.yaml of YOLO",
+        {
+            CLASSIFIER: "folder or file of the images",
+            None: "folder of VOC, COCO or YOLO, data.yaml of YOLO, or CSV file",
+        },
         {
             DETECTOR: _data_of_detector,
-            EVALUATION: _data_of_detector,
+            EVALUATION: _data_of_evaluation,
             CLASSIFIER: _text("data.root"),
         },
     ),
@@ -149,7 +156,7 @@ WORDS = {
     ),
     "imgsz": Word(
         "PIXELS",
-        "side of the images; of a detector the longer one",
+        {CLASSIFIER: "side of the images", None: "longer side of the images"},
         {
             DETECTOR: _image_side(
                 "data.pipeline.max_side={}",
@@ -221,7 +228,7 @@ def overrides_for(kind, texts):
     >>> overrides_for(DETECTOR, ["epochs=3", "train.seed=1"])
     ['train.epochs=3', 'train.steps=null', 'train.seed=1']
     """
-    found = []
+    found, data = [], []
     for text in texts:
         name, equals, value = text.partition("=")
         name, value = name.strip(), value.strip()
@@ -237,19 +244,50 @@ def overrides_for(kind, texts):
                 f"Received: {text!r}"
             )
         stands_for = word.keys[kind]
-        if callable(stands_for):
+        if name == "data":
+            # Other keys change what was found at the path, wherever they stand.
+            data = stands_for(value)
+        elif callable(stands_for):
             found += stands_for(value)
         else:
             found += [key.format(value) for key in stands_for]
-    return found
+    return merged(data, found)
 
 
 _TOP_LEVEL = {"model", "data", "train", "run", "expected", "published"}
 
 
+# Names of other tools, and the word or the keys here.
+_ELSEWHERE = {
+    **dict.fromkeys(("lr", "lr0", "learning_rate"), "train.learning_rate"),
+    **dict.fromkeys(("momentum", "weight_decay", "optimizer"), None),
+    **dict.fromkeys(("batch_size", "batchsize"), "batch"),
+    **dict.fromkeys(("img_size", "image_size", "img"), "imgsz"),
+    **dict.fromkeys(("weights", "pretrained"), "train.start_from"),
+}
+
+
+def name_here(kind, name):
+    """What a name of another tool, or a mistyped word, is called here; None if nothing is known.
+
+    Args:
+        kind: kind of script.
+        name: str, without dashes before it.
+
+    Returns:
+        str, a word or a key, or None.
+    """
+    name = name.replace("-", "_")
+    if kind in _TRAINING and name in _ELSEWHERE:
+        here = _ELSEWHERE[name] or f"train.{name}"
+        return None if (kind, here) == (CLASSIFIER, "train.start_from") else here
+    near = difflib.get_close_matches(name, words_of(kind), 1, cutoff=0.75)
+    return near[0] if near else None
+
+
 def _refuse_near_miss(kind, name, text):
     if name in _TOP_LEVEL:
         return
-    near = difflib.get_close_matches(name, words_of(kind), 1, cutoff=0.75)
+    near = name_here(kind, name)
     if near:
-        raise ValueError(f"There is no {name}; did you mean {near[0]}? Received: {text!r}")
+        raise ValueError(f"There is no {name}; did you mean {near}? Received: {text!r}")

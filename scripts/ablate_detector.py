@@ -36,7 +36,7 @@ def main():
     import detection
     from detection.ablation import ablate, table
 
-    config = load_with(detection.load_config, arguments.config, overrides)
+    config = load_with(detection.load_config, arguments.config, overrides, arguments)
     folders = arguments.runs and dict(zip(("baseline", "context"), arguments.runs))
     print(table(ablate(config, folders, arguments.output)), end="")
     print(f"Written: {arguments.output}")

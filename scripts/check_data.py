@@ -16,28 +16,20 @@ import argparse
 import json
 import sys
 
-from _arguments import load_with
+from _arguments import add_config_arguments, load_with, overrides_of
 from _common import quiet_start, run
-from _words import DETECTOR, overrides_for
+from _words import DETECTOR
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "config",
-        nargs="?",
-        default="quickstart",
-        help="YAML file, or the name of one in the package (default: quickstart)",
-    )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override values of the configuration, e.g. data.format=voc data.root=VOC2007",
+    about = "YAML file, or the name of one in the package (default: quickstart)"
+    add_config_arguments(
+        parser,
+        DETECTOR,
+        {"nargs": "?", "default": "quickstart", "metavar": "CONFIG", "help": about},
     )
     judging = parser.add_argument_group("judging")
     judging.add_argument(
@@ -76,7 +68,8 @@ def main():
     if arguments.images < 0:
         parser.error("--images must not be negative")
 
-    quiet_start()
+    overrides = overrides_of(arguments, DETECTOR)
+    quiet_start(arguments)
     import detection
     from detection.data_check import check_data, write_report
     from detection.data_check.report_text import terminal_style
@@ -84,8 +77,7 @@ def main():
 
     # Names of files and classes may hold what the terminal's encoding has not.
     sys.stdout.reconfigure(errors="backslashreplace")
-    overrides = overrides_for(DETECTOR, arguments.set)
-    config = load_with(detection.load_config, arguments.config, overrides)
+    config = load_with(detection.load_config, arguments.config, overrides, arguments)
     found = check_data(config, decode=not arguments.headers)
     defects = found.defects(arguments.allow)
     if arguments.json:

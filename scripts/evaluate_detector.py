@@ -10,7 +10,7 @@ Example: python scripts/evaluate_detector.py runs/quickstart
 import argparse
 from pathlib import Path
 
-from _arguments import add_config_arguments, of_the_model, overrides_of
+from _arguments import add_config_arguments, load_with, of_the_model, overrides_of
 from _common import EXIT_CODES, quiet_start, run
 from _words import EVALUATION
 
@@ -55,7 +55,7 @@ def main():
             f"There is no {source}: say with --config which data to evaluate on. "
             f"Received: model={arguments.model!r}\n{tried(source)}"
         )
-    config = detection.load_config(str(source), changes)
+    config = load_with(detection.load_config, str(source), changes, arguments)
     if served_folder(model_path) is None:
         model = detection.load(model_path, trust=arguments.trust, overrides=model_changes)
     elif model_changes:

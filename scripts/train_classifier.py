@@ -11,6 +11,7 @@ from _arguments import (
     add_process_arguments,
     load_with,
     overrides_of,
+    print_dry_run,
     print_settings,
 )
 from _common import TRAINING_CODES, quiet_start, run
@@ -37,13 +38,11 @@ def main():
     from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
 
-    config = load_with(load_classifier_config, arguments.config, overrides)
+    config = load_with(load_classifier_config, arguments.config, overrides, arguments)
     if arguments.dry_run:
         from keras_resnet.classification.dry_run import describe_run
 
-        print(dump_config(config), end="")
-        # Comments, so that the output is a configuration.
-        print("".join(f"# {line}\n" for line in describe_run(config)), end="")
+        print_dry_run(dump_config(config), describe_run(config), overrides)
         return
     from keras_resnet.classification.train import train_classifier
 

@@ -11,6 +11,7 @@ from _arguments import (
     add_process_arguments,
     load_with,
     overrides_of,
+    print_dry_run,
     print_settings,
 )
 from _common import TRAINING_CODES, quiet_start, run
@@ -40,13 +41,11 @@ def main():
     from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
 
-    config = load_with(detection.load_config, arguments.config, overrides)
+    config = load_with(detection.load_config, arguments.config, overrides, arguments)
     if arguments.dry_run:
         from detection.dry_run import describe_run
 
-        print(dump_config(config), end="")
-        # Comments, so that the output is a configuration.
-        print("".join(f"# {line}\n" for line in describe_run(config)), end="")
+        print_dry_run(dump_config(config), describe_run(config), overrides)
         return
     if is_main() and not arguments.quiet:
         print_settings(config, arguments.config, overrides, arguments.verbose)
