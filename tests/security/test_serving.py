@@ -2,8 +2,11 @@
 
 import concurrent.futures
 import io
+import os
 import resource
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -106,12 +109,57 @@ def test_the_bound_is_one_number():
     assert MAX_PIXELS == images.MAX_PIXELS == 178_956_970
 
 
-def test_bombs_take_no_memory(served):
+# The peak of a process falls never, so this is of one that did nothing before. What is decoded
+# here is refused by the model that is served: its graph is `decode_image` for each file.
+DECODES = """
+import resource, sys
+import tensorflow as tf
+from keras_resnet.decode_ops import decode_image
+bound = int(sys.argv[1])
+files = [open(path, "rb").read() for path in sys.argv[3:]]
+decode = tf.function(
+    lambda contents: decode_image(contents, bound), input_signature=[tf.TensorSpec([], tf.string)]
+)
+decode(tf.constant(open(sys.argv[2], "rb").read()))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+valid = [bool(decode(tf.constant(file))[1]) for file in files]
+print(any(valid), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def mebibytes_of(tmp_path, bound, *files):
+    """Whether one is valid, and by how much decoding them raises the peak of a new process."""
+    paths = []
+    for i, contents in enumerate((encoded(picture(20, 30), "PNG"), *files)):
+        paths.append(tmp_path / f"{i}.bin")
+        paths[-1].write_bytes(contents)
+    done = subprocess.run(
+        [sys.executable, "-c", DECODES, str(bound), *map(str, paths)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    valid, grown = done.stdout.split()
+    return valid == "True", int(grown)
+
+
+def test_bombs_take_no_memory(served, tmp_path):
     bombs = [png_of(60_000, 60_000), jpeg_of(65_500, 65_500), png_of(13_400, 13_400)]
-    answer(served, bombs[:1])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert not answer(served, bombs)["valid"].any()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+    valid, grown = mebibytes_of(tmp_path, images.MAX_PIXELS, *bombs)
+    assert not valid and grown < 200
+
+
+def test_the_measured_memory_is_that_of_a_picture(tmp_path):
+    """Decoded it has 286 MiB: the bound keeps them, and without it they are seen."""
+    large = encoded(Image.new("L", (10_000, 10_000)), "PNG")
+    valid, grown = mebibytes_of(tmp_path, 10_000**2, large)
+    assert valid and grown > 250
+    valid, grown = mebibytes_of(tmp_path, 10_000**2 - 1, large)
+    assert not valid and grown < 200
 
 
 def test_detect_refuses_them_with_their_names(model, tmp_path):
