@@ -28,12 +28,11 @@ def make_workspace(folder):
     shapes = make_shapes(
         folder / "datasets" / "shapes_small", num_train=8, num_val=6, image_size=64
     )
-    _name_as(shapes, folder / "mine", "train", "val", "train.json", "val.json")
+    make_data(folder, shapes)
     _name_as(
         shapes, folder / "coco128", "val2017", None, "annotations/instances_val2017.json", None
     )
-    _write_yolo(shapes, folder / "mine")
-    _write_voc(shapes, folder / "datasets" / "bccd")
+    write_voc(shapes, folder / "datasets" / "bccd", {"trainval": "train", "test": "val"})
     shutil.copytree(folder / "datasets" / "bccd", folder / "path" / "to" / "BCCD")
     shutil.copytree(folder / "datasets" / "bccd", folder / "BCCD")
     _write_classes(folder / "my_images")
@@ -42,6 +41,19 @@ def make_workspace(folder):
         Image.open(folder / "mine" / "val" / sorted_names(folder / "mine" / "val")[0]).save(
             folder / name
         )
+
+
+def make_data(folder, shapes):
+    """Writes the sample set into the folder `mine`, in each format of detection.
+
+    Args:
+        folder: pathlib.Path, exists.
+        shapes: folder of `make_shapes`.
+    """
+    _name_as(shapes, folder / "mine", "train", "val", "train.json", "val.json")
+    _write_yolo(shapes, folder / "mine")
+    write_voc(shapes, folder / "mine", {"train": "train", "val": "val"})
+    _write_csv(shapes, folder / "mine")
 
 
 def sorted_names(folder):
@@ -74,15 +86,35 @@ def _write_yolo(shapes, root):
     (root / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}")
 
 
-def _write_voc(shapes, root):
-    """The sample set in Pascal VOC's layout, by hand."""
+def _write_csv(shapes, root):
+    """The boxes of the sample set as rows, beside the folders of its images."""
+    for split in ("train", "val"):
+        data = load_coco(f"{shapes}/{split}", f"{shapes}/annotations/instances_{split}.json")
+        rows = []
+        for record in data.records:
+            name = f"{split}/{Path(record.image_path).name}"
+            for box, c in zip(record.boxes, record.classes):
+                rows.append(f"{name},{','.join(map(str, box))},{data.class_names[c]}")
+            if not len(record.boxes):
+                rows.append(f"{name},,,,,")
+        (root / f"{split}.csv").write_text("\n".join(rows) + "\n")
+
+
+def write_voc(shapes, root, splits):
+    """The sample set in Pascal VOC's layout, by hand.
+
+    Args:
+        shapes: folder of `make_shapes`.
+        root: pathlib.Path to write to.
+        splits: dict from a split's name in VOC's layout to that in the sample set.
+    """
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (root / name).mkdir(parents=True)
-    for split, theirs in (("trainval", "train"), ("test", "val")):
+    for split, theirs in splits.items():
         data = load_coco(f"{shapes}/{theirs}", f"{shapes}/annotations/instances_{theirs}.json")
         names = []
         for number, record in enumerate(data.records):
-            name = f"BloodImage_{number + (7 if split == 'test' else 100):05d}"
+            name = f"BloodImage_{number + (7 if theirs == 'val' else 100):05d}"
             names.append(name)
             Image.open(record.image_path).convert("RGB").save(root / "JPEGImages" / f"{name}.jpg")
             objects = "".join(
