@@ -17,6 +17,12 @@ from _common import EXIT_CODES, quiet_start, run
 
 # By the ending of the output; anything else is the folder of a SavedModel.
 FORMATS = {".onnx": "onnx", ".tflite": "litert"}
+# What other formats are called: nobody means a folder by these.
+FOREIGN = {
+    *(".bin", ".ckpt", ".engine", ".gz", ".h5", ".hdf5", ".jit", ".keras", ".mlmodel", ".npz"),
+    *(".mlpackage", ".param", ".pb", ".pickle", ".pkl", ".plan", ".pt", ".pt2", ".pte", ".pth"),
+    *(".safetensors", ".tar", ".tf", ".torchscript", ".trt", ".xml", ".zip", *FORMATS),
+}
 CONSTANT = {"all": True, "spatial": "spatial", "none": False}
 
 
@@ -117,6 +123,12 @@ def _format(arguments):
     """What to write; options that have no effect on it are refused."""
     ending = Path(arguments.output).suffix
     kind = FORMATS.get(ending, "savedmodel")
+    if kind == "savedmodel" and arguments.format is None and ending.lower() in FOREIGN:
+        raise ValueError(
+            f"No {ending} files are written. Let the output end with .onnx, or .tflite (of "
+            "classifiers), or be a folder for a SavedModel, the format of TensorFlow Serving. "
+            f"Received: output={arguments.output!r}"
+        )
     if arguments.format not in (None, kind):
         wanted = {name: suffix for suffix, name in FORMATS.items()}.get(arguments.format)
         raise ValueError(

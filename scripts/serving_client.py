@@ -15,6 +15,7 @@ Exit codes: 0 answered; 1 the server could not read one of the images; 2 a mista
 import argparse
 import base64
 import json
+import os
 import sys
 import urllib.error
 import urllib.parse
@@ -27,8 +28,7 @@ def main():
         names = _class_names(arguments.facts)
         answers = {}
         for path in arguments.images:  # one request each: a request has a bounded size
-            with open(path, "rb") as file:
-                contents = file.read()
+            contents = _read(path)
             (answers[path],) = ask(
                 arguments.url, arguments.model, [contents], arguments.version, arguments.timeout
             )
@@ -109,8 +109,21 @@ def _class_names(path):
     """The names in the JSON file beside an export, or None."""
     if path is None:
         return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)["class_names"]
+    return json.loads(_read(path))["class_names"]
+
+
+def _read(path):
+    """The bytes of a file, or an error that says what lies where it should be."""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            return file.read()
+    folder = os.path.abspath(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    names = sorted(os.listdir(folder))
+    listed = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
+    what = "is a folder; give its files" if os.path.isdir(path) else "is not there"
+    raise ValueError(f"{path} {what}.\n  In {folder}: {listed or 'nothing'}")
 
 
 def _parse():

@@ -7,6 +7,7 @@ import keras
 
 import keras_resnet
 from keras_resnet.classification.model import load_classifier
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.preprocessing import preprocess_input_for
 from keras_resnet.training.config_yaml import parse
 from keras_resnet.untrusted import safetensors_file
@@ -116,6 +117,11 @@ def _open_folder(folder):
 
 
 def _open_weights(weights, row, network, preprocessing):
+    if row is None and not weights.startswith("hf://") and not Path(weights).exists():
+        raise FileNotFoundError(
+            "There is no run folder, saved classifier or file of weights of this name, and none of "
+            f"`keras_resnet.list_weights()`. Received: weights={weights!r}\n{tried(weights)}"
+        )
     if network is None:
         raise ValueError(
             "Say which network the weights are for, such as ResNet50; only those of "

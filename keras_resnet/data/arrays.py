@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet.data.dataset import ImageDataset
+from keras_resnet.data.missing_paths import tried
 from keras_resnet.data.printable import printable
 
 _SMALL, _MAX_RATIO = 2**28, 200  # Bytes; size over packed size.
@@ -65,7 +66,7 @@ def load_npz(path, split, class_names=None):
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no file {str(path)!r}.")
+        raise ValueError(f"There is no file {str(path)!r}.\n{tried(path)}")
     try:
         _refuse_bombs(path)
         arrays = np.load(path, allow_pickle=False)

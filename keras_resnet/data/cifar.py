@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet.data.arrays import from_arrays, load_npz
+from keras_resnet.data.missing_paths import tried
 
 # classes: (training files, test files, label key, coarse label bytes before the fine one)
 _PYTHON = {
@@ -90,7 +91,10 @@ class _Folder:
 
     def __init__(self, path):
         if not path.is_dir():
-            raise ValueError(f"There is no folder or file {str(path)!r}.")
+            raise ValueError(
+                f"There is no folder or file {str(path)!r}. Give the archive of CIFAR as published "
+                f"(cifar-10-python.tar.gz), or the folder that it unpacks to.\n{tried(path)}"
+            )
         found = [path, *sorted(p for p in path.iterdir() if p.is_dir() and "cifar" in p.name)]
         self._files = {f.name: f for p in reversed(found) for f in p.iterdir() if f.is_file()}
 

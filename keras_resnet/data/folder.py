@@ -10,6 +10,7 @@ from PIL import Image
 from keras_resnet.data.dataset import ImageDataset
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.images import decode_image, image_size, read_bytes, reason
+from keras_resnet.data.missing_paths import first_names, tried
 from keras_resnet.data.problems import Problems
 
 _NAMED = 10  # Places listed in a message.
@@ -112,11 +113,17 @@ def check_verify(verify):
 def _folders(folder):
     """Sorted names of the folders in a folder."""
     if not folder.is_dir():
-        raise DataError(f"There is no folder {str(folder)!r}.")
+        raise DataError(
+            f"There is no folder {str(folder)!r}. Images lie in a folder for each class: "
+            f"{folder / '<class>' / 'any name.jpg'}\n{tried(folder)}"
+        )
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     if not names:
-        raise DataError(f"{folder} has no folders; it must have one for each class.")
+        raise DataError(
+            f"{folder} has no folders; it must have one for each class: "
+            f"{folder / '<class>' / 'any name.jpg'}\n  In {folder}: {first_names(folder)}"
+        )
     return names
 
 

@@ -175,7 +175,10 @@ def _find(source, package, folder):
         close = difflib.get_close_matches(source.removesuffix(".yaml"), names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         message += f"{hint} Configs of the package {package!r}: {', '.join(names)}."
-    raise ConfigError(message)
+    # Only here: it brings the readers of images with it.
+    from keras_resnet.data.missing_paths import tried
+
+    raise ConfigError(f"{message}\n{tried(path)}")
 
 
 def _merge(base, values):
