@@ -3,6 +3,7 @@
 from detection.data import make_batches, numpy_batches
 from detection.datasets import open_dataset, plain_data_errors
 from detection.evaluation import evaluate, to_coco_results, write_metrics, write_results
+from detection.expectations import expectation
 from detection.multi_view import augmentation_of
 from detection.predict import predict_dataset, predict_images
 from detection.report import write_report
@@ -64,7 +65,7 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         results = predict_images(model, dataset, augment, config.data.pipeline.batch_size)
     metrics = evaluate(dataset.to_coco(), results, curves=True)
     if config.expected is not None:
-        metrics["expected"] = config.expected.model_dump(exclude_none=True)
+        metrics["expected"] = expectation(config, split)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_metrics(output / "metrics.json", metrics)

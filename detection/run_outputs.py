@@ -6,6 +6,7 @@ import keras
 
 from detection.callbacks import COLUMNS
 from detection.evaluation import evaluate, summary_table, write_metrics, write_results
+from detection.expectations import expectation
 from detection.pictures import draw_validation, plot_run
 from detection.report import write_report
 
@@ -34,7 +35,7 @@ def write_outputs(config, say, started, folder, logs, best, results, dataset):
     # The best epoch was chosen on this very split; the last one was not.
     metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
     if config.expected is not None:
-        metrics["expected"] = config.expected.model_dump(exclude_none=True)
+        metrics["expected"] = expectation(config)
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     write_report(folder, dataset, results, metrics)

@@ -64,6 +64,7 @@ LAYERS = (
         "served",
         "export_facts",
         "data_check",
+        "expectations",
     ),
     ("saving", "evaluate", "export", "export_onnx"),
     ("pretrained", "run_identity", "run_outputs"),

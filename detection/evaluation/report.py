@@ -4,6 +4,7 @@ import json
 import math
 import os
 import secrets
+import textwrap
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def summary_table(metrics):
 
     Returns:
         The text, without a final newline. The entry `expected`, if there is one, is a dict of
-        figures by name with the keys `tolerance` and `source`, and is compared with them.
+        figures by name with the keys `tolerance` and `source`, and is compared with them, unless
+        it has `not_comparable`, what differs.
 
     Example:
 
@@ -103,7 +105,13 @@ def summary_table(metrics):
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _expectations(metrics, tolerance, source, **figures):
+def _expectations(metrics, tolerance, source, not_comparable=None, **figures):
+    if not_comparable:
+        yield f"expected of {source}: not comparable, for these differ:"
+        yield from textwrap.wrap(
+            not_comparable, 80, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+        )
+        return
     yield f"expected of {source}, within {tolerance:.3f}"
     for name, value in figures.items():
         found = metrics[name]

@@ -1,0 +1,62 @@
+"""Figures of a source are compared with runs on its data and of its length only."""
+
+import json
+
+import pytest
+import yaml
+
+import detection
+from detection.evaluation import summary_table
+from detection.expectations import expectation
+from tests.detection.test_recipes import TRUTH
+
+NAMED = ("quickstart", "bccd", "coco_r50_fpn_1x", "coco_r50_fpn_3x", "voc0712_r50_fpn")
+
+
+def differs(name, *overrides, split="val"):
+    return expectation(detection.load_config(name, overrides), split).get("not_comparable")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_shipped_configurations_are_comparable(name):
+    assert differs(name) is None
+    assert differs(name, "run.name=mine", "train.seed=7", "data.pipeline.workers=3") is None
+
+
+def test_what_was_changed_is_named():
+    assert differs("quickstart", "train.steps=20") == "train.steps"
+    assert differs("quickstart", "data.shapes.num_train=40") == "data.shapes.num_train"
+    assert (
+        differs("quickstart", "train.steps=null", "train.epochs=1") == "train.epochs, train.steps"
+    )
+    assert differs("quickstart", "data.pipeline.min_sides=[96]") == "data.pipeline.min_sides"
+    assert "data.format" in differs("quickstart", "data.format=yolo", "data.root=my/data.yaml")
+    assert differs("bccd", "data.train.split=train") == "data.train.split"
+    assert differs("bccd", split="train") == "the split train"
+
+
+def test_the_same_images_in_smaller_batches_are_comparable():
+    halved = ("data.pipeline.batch_size=4", "train.steps=4600")
+    assert differs("quickstart", *halved) is None
+    assert differs("quickstart", halved[0]) == "train.steps"
+    assert differs("bccd", "data.root=elsewhere/bccd") is None
+
+
+def test_own_expectations_are_of_own_data(tmp_path):
+    own = {"extends": "quickstart", "train": {"steps": 20}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    assert differs(str(tmp_path / "own.yaml")) == "train.steps"
+    own["expected"] = {"AP": 0.1, "source": "my last run"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    assert differs(str(tmp_path / "own.yaml")) is None
+
+
+def test_no_verdict_is_printed():
+    found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 16], "score": 0.9}]
+    metrics = detection.evaluation.evaluate(TRUTH, found)
+    config = detection.load_config("quickstart", ["train.steps=20", "data.shapes.seed=1"])
+    metrics["expected"] = json.loads(json.dumps(expectation(config)))
+    text = summary_table(metrics)
+    assert "expected of the table in the README: not comparable, for these differ:" in text
+    assert "\n  data.shapes.seed, train.steps\n" in text
+    assert "below" not in text and "0.722" not in text
