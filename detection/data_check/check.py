@@ -2,8 +2,9 @@
 
 import collections.abc
 import dataclasses
+import os
 
-from detection.config import Config
+from detection.config import Config, load_config
 from detection.data import DetectionDataset
 from detection.data_check import suspicious
 from detection.data_check.advice import give_advice
@@ -139,7 +140,7 @@ class DataCheck:
 
 
 def check_data(
-    source: Config | dict[str, DetectionDataset],
+    source: Config | dict[str, DetectionDataset] | str | os.PathLike[str],
     config: Config | None = None,
     decode: bool = True,
     most_images: int | None = None,
@@ -150,7 +151,8 @@ def check_data(
     written, and no network is built.
 
     Args:
-        source: A `detection.config.Config`, whose data sets are opened, or a dict from split to
+        source: A `detection.config.Config`, whose data sets are opened, or what `load_config`
+            takes: the name of one or the path of a YAML file; or a dict from split to
             `DetectionDataset`, training first.
         config: With a dict, optionally the `Config` that it will be trained with. Without it
             nothing is said about sizes after resizing, anchors and schedules.
@@ -171,7 +173,7 @@ def check_data(
     Example:
 
     ```python
-    found = detection.check_data(detection.load_config("quickstart"))
+    found = detection.check_data("quickstart")
     print(found.summary())
     [problem.kind for problem in found.problems]        # ["image_without_boxes"]
     ```
@@ -186,7 +188,13 @@ def check_data(
             f"argument. Received: source of type {type(source).__name__} and a config"
         )
     else:
+        source = load_config(source) if isinstance(source, (str, os.PathLike)) else source
         config = source
+        if not isinstance(config, Config):
+            raise ValueError(
+                "`source` must be a configuration, its name or path, or a dict of data sets. "
+                f"Received: source of type {type(source).__name__}"
+            )
         verify = "decode" if decode else "headers"
         data = config.data.model_copy(
             update={"verify": verify, "max_bad_images": _ANY_NUMBER}

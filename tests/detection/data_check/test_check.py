@@ -155,3 +155,16 @@ def test_wrong_arguments(clean_folder):
         check_data(config, config)
     with pytest.raises(ValueError, match=r"data\.train\.images"):
         check_data(load_config("coco_r18_fpn_scratch"))
+
+
+def test_a_name_or_a_path_in_place_of_a_configuration(clean_folder, tmp_path, monkeypatch):
+    config = config_of(clean_folder)
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps(config.model_dump(mode="json")))  # JSON is YAML
+    for source in (path, str(path)):
+        assert check_data(source).to_dict() == check_data(config).to_dict()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean 'quickstart'"):
+        check_data("quikstart")
+    with pytest.raises(ValueError, match=r"its name or path.*Received: source of type int"):
+        check_data(3)
