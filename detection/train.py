@@ -50,6 +50,7 @@ from keras_resnet.training.profiling import Profile
 from keras_resnet.training.progress import ProgressLogger
 from keras_resnet.training.recipe import build_recipe_optimizer
 from keras_resnet.training.results import CSVResults
+from keras_resnet.training.run import removed_if_empty
 from keras_resnet.training.run_state import resumes, run_folder
 from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
@@ -119,6 +120,7 @@ def _train(config, say, stop_by_signals, stack):
     folder = Path(from_main(lambda: str(run_folder(config.run, identity))))
     if is_main():
         stack.enter_context(run_lock(folder))
+        stack.enter_context(removed_if_empty(folder))
     resume = from_main(lambda: resumes(config.run, folder))
     if config.run.data_check and is_main() and not resume:
         found = check_data(datasets, config, most_images=_CHECKED)

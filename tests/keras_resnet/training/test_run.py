@@ -5,7 +5,8 @@ import types
 
 import pytest
 
-from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.locks import run_lock
+from keras_resnet.training.run import new_run_folder, removed_if_empty
 from keras_resnet.training.run_state import resumes, run_folder
 from tests.keras_resnet.training.test_loop import train
 
@@ -86,3 +87,26 @@ def test_a_run_that_has_lost_its_states_is_not_begun_again(tmp_path, lost):
     (folder / before[0]).unlink()
     (folder / "results.csv").write_text("epoch,loss\n1,0.5\n")
     assert run_folder(run, {"x": 1}) == folder
+
+
+def fail(folder, writes=()):
+    with pytest.raises(KeyError), run_lock(folder), removed_if_empty(folder):
+        for name in writes:
+            (folder / name).write_text("x")
+        raise KeyError
+
+
+def test_a_run_that_fails_before_it_writes_leaves_no_folder(tmp_path):
+    for _ in range(2):
+        folder = new_run_folder(tmp_path, "x")
+        assert folder.name == "x"
+        fail(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_failed_run_wrote_stays(tmp_path):
+    fail(new_run_folder(tmp_path, "x"), ["config.yaml"])
+    assert (tmp_path / "x" / "config.yaml").is_file()
+    with run_lock(tmp_path / "y"), removed_if_empty(tmp_path / "y"):
+        pass
+    assert (tmp_path / "y").is_dir()
