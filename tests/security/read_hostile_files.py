@@ -97,7 +97,7 @@ def rows(folder):
             "name": name,
             "is_value_error": isinstance(error, ValueError),
             "error": type(error).__name__,
-            "message": message[:1000],
+            "message": message[:20_000],
             "seconds": round(time.process_time() - start, 3),
             "mebibytes": round(peak() - before, 1),
         }

@@ -99,7 +99,7 @@ REASONS = {
     "keras_network_with_a_url": "unexpected keyword argument 'weights'",
     "keras_of_a_million_members": "of 60000 members",
     "keras_own_class_in_place_of_a_path": "no model that can be built: 'str' object",
-    "keras_own_class_with_a_url": "could not be deserialized properly",
+    "keras_own_class_with_a_url": "unexpected keyword argument 'weights'",
     "keras_pickled_torch": "class TorchModuleWrapper, which runs",
     "keras_private_class_under_our_name": "'Pipeline' .*pipeline', which is neither",
     "keras_program_of_tensorflow": "class TFSMLayer, which runs",
