@@ -75,7 +75,7 @@ def unknown_data(path, data_format):
     if place.is_dir():
         named += [str(place / name) for name in ("data.yaml", "Annotations/", "annotations/")]
     lines = [f"{what} Received: data={path}", tried(*named), "What to write:", *_ways(place)]
-    if data_format == "shapes" and not (place.is_file() or _files(place)):
+    if data_format == "shapes" and not place.is_file() and not any(place.glob("*")):
         lines.append(f"  the built-in sample set, drawn there: --set data.root={path}")
     return ValueError("\n".join(lines))
 

@@ -73,11 +73,13 @@ def main():
     import detection
     from detection.data_check import check_data, write_report
     from detection.data_check.report_text import terminal_style
-    from keras_resnet.training.run import new_run_folder
+    from keras_resnet.training.run import check_output_folder, new_run_folder
 
     # Names of files and classes may hold what the terminal's encoding has not.
     sys.stdout.reconfigure(errors="backslashreplace")
     config = load_with(detection.load_config, arguments.config, overrides, arguments)
+    if not arguments.no_report:
+        check_output_folder(arguments.output or config.run.project)
     found = check_data(config, decode=not arguments.headers)
     defects = found.defects(arguments.allow)
     if arguments.json:

@@ -30,7 +30,7 @@ def main():
     if not place.is_dir():
         raise ValueError(
             f"There is no {place}: the run diverged in its first epoch. Its state before that is "
-            "in weights/state; the run does the same again with --set run.resume=true."
+            "in weights/state; the run does the same again with --resume."
         )
     quiet_start()
     from keras_resnet.training.broken_batch import replay

@@ -37,6 +37,7 @@ def main():
     from keras_resnet.classification.config import load_classifier_config
     from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
+    from keras_resnet.training.run_state import check_run
 
     config = load_with(load_classifier_config, arguments.config, overrides, arguments)
     if arguments.dry_run:
@@ -46,6 +47,8 @@ def main():
         return
     from keras_resnet.classification.train import train_classifier
 
+    if is_main():
+        check_run(config.run)
     if is_main() and not arguments.quiet:
         print_settings(config, arguments.config, overrides, arguments.verbose)
     say = (lambda line: None) if arguments.quiet else print

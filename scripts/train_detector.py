@@ -40,6 +40,7 @@ def main():
     import detection
     from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
+    from keras_resnet.training.run_state import check_run
 
     config = load_with(detection.load_config, arguments.config, overrides, arguments)
     if arguments.dry_run:
@@ -47,6 +48,8 @@ def main():
 
         print_dry_run(dump_config(config), describe_run(config), overrides)
         return
+    if is_main():
+        check_run(config.run)
     if is_main() and not arguments.quiet:
         print_settings(config, arguments.config, overrides, arguments.verbose)
     say = (lambda line: None) if arguments.quiet else print

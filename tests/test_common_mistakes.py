@@ -61,6 +61,32 @@ MISTAKES = {
         [OWN, "--set", "train.epochs=2"],
         "give either `steps` or `epochs`, and null for the other",
     ),
+    "wrong path, not the sample set": (TRAIN, ["--data", "HERE/photos"], "There is no HERE/photos"),
+    "wrong path to look at": ("check_data.py", ["--set", "data=HERE/photos"], "HERE/photos"),
+    "the same as a flag": ("check_data.py", ["--data", "HERE/photos"], "--data data.yaml"),
+    "folder without annotations": (TRAIN, ["--data", "HERE/pets/train"], "cat/, dog/"),
+    "COCO file without images": (
+        TRAIN,
+        ["--data", "HERE/train/annotations.json"],
+        "--set data.format=coco data.root=null data.train.images=FOLDER "
+        "data.train.annotations=HERE/train/annotations.json",
+    ),
+    "COCO folder of unknown splits": (
+        TRAIN,
+        ["finetune_custom", "--data", "HERE/train"],
+        "data.train.annotations=HERE/train/annotations.json",
+    ),
+    "root of COCO": (
+        TRAIN,
+        ["finetune_custom", "--set", "data.root=HERE/train"],
+        "Write data.root=null data.train.images=FOLDER data.train.annotations=FILE.json",
+    ),
+    "another's name after --set": (TRAIN, [OWN, "--set", "lr=3"], "mean train.learning_rate"),
+    "dry run of data that are not there": (
+        TRAIN,
+        ["bccd", "--data", "HERE/photos", "--dry-run"],
+        "Tried: HERE/photos/Annotations",
+    ),
     "wrong path of the data": (TRAIN, ["bccd", "--data", "HERE/photos"], "HERE/photos"),
     "wrong format": (
         TRAIN,
@@ -85,6 +111,23 @@ MISTAKES = {
     ),
     "images too small": (TRAIN, [OWN, "--imgsz", "8"], "set imgsz"),
     "name that is a path": (TRAIN, [OWN, "--name", "a/b"], "run's name is letters, digits"),
+    "name before data": (TRAIN, ["bccd", "--name", "a/b"], "run's name is letters, digits"),
+    "project that is a file": (
+        TRAIN,
+        ["bccd", "--project", "HERE/text.jpg"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "project of a classifier in a file": (
+        "train_classifier.py",
+        ["finetune", "--data", "HERE/empty", "--project", "HERE/text.jpg/runs"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "nothing to continue, before data": (TRAIN, ["bccd", "--resume"], "nothing to continue"),
+    "predictions into a file": (
+        "predict.py",
+        ["HERE/model", "HERE/train/images", "--output", "HERE/text.jpg"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
     "overwriting a run": (TRAIN, [OWN, "--exist-ok"], "never overwritten"),
     "nothing to continue": (TRAIN, [OWN, "--resume"], "nothing to continue"),
     "a GPU that is not there": (TRAIN, [OWN, "--device", "7"], "Use --device cpu"),
@@ -161,6 +204,28 @@ def test_one_message_says_what_to_do(mistake, here, environment, capsys):
     assert words.replace("HERE", str(here)) in message
     # One message, not a page.
     assert len(message.splitlines()) <= 12
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["epochs=3"], "--set epochs=3, or --epochs 3"),
+        (["epochs=3", "batch=4"], "--set epochs=3, or --epochs 3"),
+        (["quickstart", "train.steps=3"], "Put it behind --set: --set train.steps=3"),
+        (["quickstart", "--lr", "0.1"], "--set train.learning_rate="),
+        (["quickstart", "--lr=0.1"], "--set train.learning_rate=0.1"),
+        (["quickstart", "--batch-size", "4"], "--batch"),
+    ],
+)
+def test_how_other_tools_are_called(arguments, words, environment, capsys):
+    assert call(TRAIN, *arguments) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_wrong_path_of_data_is_left_alone(environment, tmp_path, capsys):
+    for script in (TRAIN, "check_data.py"):
+        assert call(script, "--data", "photos") == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_at_least_twenty():

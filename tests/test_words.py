@@ -120,6 +120,105 @@ def test_flags_alone(scripts):
     assert (values["run"]["resume"], values["train"]["profile"]) == (True, 10)
 
 
+@pytest.fixture
+def sets(tmp_path, monkeypatch):
+    """Folders as each format has them; only their names are looked at."""
+    monkeypatch.chdir(tmp_path)
+    files = """
+        coco/annotations/instances_train2017.json coco/annotations/instances_val2017.json
+        coco/annotations/captions_train2017.json coco/train2017/1.jpg coco/val2017/2.jpg
+        inner/annotations/train.json inner/annotations/val.json
+        inner/images/train/1.jpg inner/images/val/2.jpg
+        robo/train/_annotations.coco.json robo/valid/_annotations.coco.json
+        voc/Annotations/1.xml voc/ImageSets/Main/train.txt voc/ImageSets/Main/val.txt
+        voc/ImageSets/Main/trainval.txt
+        tested/Annotations/1.xml tested/ImageSets/Main/trainval.txt
+        tested/ImageSets/Main/test.txt tested/ImageSets/Main/train.txt
+        alone/Annotations/1.xml alone/ImageSets/Main/train.txt
+        shapes/parameters.json shapes/annotations/instances_train.json
+        shapes/annotations/instances_val.json shapes/train/1.jpg shapes/val/1.jpg
+    """
+    for name in files.split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+
+def coco_of(images, annotations):
+    return {"images": images, "annotations": annotations}
+
+
+FORMATS = [
+    (
+        "coco",
+        "coco",
+        coco_of("coco/train2017", "coco/annotations/instances_train2017.json"),
+        coco_of("coco/val2017", "coco/annotations/instances_val2017.json"),
+        None,
+    ),
+    (
+        "inner",
+        "coco",
+        coco_of("inner/images/train", "inner/annotations/train.json"),
+        coco_of("inner/images/val", "inner/annotations/val.json"),
+        None,
+    ),
+    (
+        "robo",
+        "coco",
+        coco_of("robo/train", "robo/train/_annotations.coco.json"),
+        coco_of("robo/valid", "robo/valid/_annotations.coco.json"),
+        None,
+    ),
+    ("voc", "voc", {"split": "train"}, {"split": "val"}, None),
+    ("tested", "voc", {"split": "trainval"}, {"split": "test"}, None),
+    ("alone", "voc", {"split": "train"}, {}, 0.2),
+    ("boxes.csv", "csv", {"annotations": "boxes.csv"}, {}, 0.2),
+    ("shapes", "shapes", {}, {}, None),
+]
+
+
+@pytest.mark.parametrize("source", ["quickstart", "bccd", "finetune_custom"])
+@pytest.mark.parametrize("path, data_format, train, val, share", FORMATS)
+def test_data_are_known_by_what_is_there(
+    scripts, sets, source, path, data_format, train, val, share
+):
+    if path == "shapes" and source != "quickstart":
+        pytest.skip("a sample set is one for a configuration of that format only")
+    data = settings(scripts, "detector", source, ["--data", path])["data"]
+    assert (data["format"], data["val_share"]) == (data_format, share)
+    for split, wanted in (("train", train), ("val", val)):
+        assert {k: v for k, v in data[split].items() if v is not None} == wanted
+    assert data["root"] == (path if data_format in ("voc", "shapes") else None)
+
+
+def test_other_keys_change_the_data_that_were_found(scripts, sets):
+    for arguments in (["--data", "a.csv", "--set"], ["--set", "data=a.csv"]):
+        data = settings(scripts, "detector", "bccd", [*arguments, "data.val.annotations=b.csv"])[
+            "data"
+        ]
+        assert (data["val"]["annotations"], data["val_share"]) == ("b.csv", None)
+    given = ["--data", "coco", "--set", "data.val_share=0.1"]
+    data = settings(scripts, "detector", "bccd", given)["data"]
+    assert (data["val"]["images"], data["val_share"]) == (None, 0.1)
+
+
+def test_one_file_is_evaluated_whole(scripts, sets):
+    source = "quickstart"
+    data = settings(scripts, "evaluation", source, ["--data", "a.csv"])["data"]
+    assert (data["val"]["annotations"], data["val_share"]) == ("a.csv", None)
+
+
+def test_help_promises_what_is_there(scripts):
+    def help_of(kind):
+        parser = argparse.ArgumentParser()
+        scripts.arguments.add_config_arguments(parser, kind, bad_images=False)
+        return " ".join(parser.format_help().split())
+
+    assert "YOLO" in help_of("detector") and "YOLO" not in help_of("classifier")
+    assert "imgsz" not in help_of("evaluation") + help_of("prediction")
+    assert "--dry-run" not in help_of("evaluation") + help_of("prediction")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [

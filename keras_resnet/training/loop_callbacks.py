@@ -170,7 +170,7 @@ class SaveState(keras.callbacks.Callback):
     def _end(self):
         raise TrainingStopped(
             f"Stopped by {self.stop.name} after step {self.state.done} of {self.steps}, which is "
-            "saved. Continue the run with run.resume=true.",
+            "saved. Continue the run with --resume (run.resume=true).",
             self.stop.signal,
         )
 

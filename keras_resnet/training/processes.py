@@ -246,7 +246,7 @@ def lost_processes():
             raise
         raise ProcessLost(
             f"Process {process_index()} of {process_count()} cannot reach the others; one of them "
-            "has ended, see its output. Start all of them again with run.resume=true. "
+            "has ended, see its output. Start all of them again with --resume (run.resume=true). "
             f"{_first_line(error)}"
         ) from error
 

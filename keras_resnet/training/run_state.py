@@ -8,7 +8,7 @@ import shutil
 from keras_resnet.training.divergence import refuse_broken_weights
 from keras_resnet.training.drift import refuse_drift
 from keras_resnet.training.processes import gather, is_main
-from keras_resnet.training.run import new_run_folder
+from keras_resnet.training.run import check_run_name, new_run_folder
 from keras_resnet.training.training_state import (
     read_extra,
     restore_training_state,
@@ -78,6 +78,21 @@ def run_folder(run, identity):
         return new_run_folder(run.project, run.name, exist_ok=True)
     check_identity(folder / "weights", identity)
     return folder
+
+
+def check_run(run):
+    """Refuses what `run_folder` would refuse without looking at the data.
+
+    Args:
+        run: configuration with `project`, `name` and `resume`.
+
+    Raises:
+        ValueError: no run folder can be made there, or there is nothing to continue.
+    """
+    check_run_name(run.project, run.name)
+    folder = pathlib.Path(run.project) / run.name
+    if resumes(run, folder):
+        _folders(folder / "weights")
 
 
 def _refuse_lost_states(folder):

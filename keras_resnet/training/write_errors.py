@@ -44,8 +44,8 @@ def writing(path, otherwise=""):
         what = _WHAT_TO_DO.get(error.errno, "Mend that")
         new = WriteError(
             f"{path} could not be written: {reason}. Checkpoints that were complete are untouched. "
-            f"{what}, then continue the run (run.resume=true) or, if it had none yet, start it "
-            f"again. {otherwise}".rstrip()
+            f"{what}, then continue the run (--resume, run.resume=true) or, if it had none yet, "
+            f"start it again. {otherwise}".rstrip()
         )
         new.errno = error.errno
         raise new from error
