@@ -37,7 +37,9 @@ def main():
     import detection
     from detection.load_image import load_image
     from keras_resnet.data.printable import printable
+    from keras_resnet.training.run import check_output_folder
 
+    check_output_folder(arguments.output)
     model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
     if score < model.architecture["roi_heads"]["score_threshold"]:
         # The model as it was trained drops those.
