@@ -1,6 +1,7 @@
 """A folder in which the documentation's commands find everything that they name."""
 
 import io
+import json
 import os
 import pickle
 import shutil
@@ -35,6 +36,7 @@ def make_workspace(folder):
     write_voc(shapes, folder / "datasets" / "bccd", {"trainval": "train", "test": "val"})
     shutil.copytree(folder / "datasets" / "bccd", folder / "path" / "to" / "BCCD")
     shutil.copytree(folder / "datasets" / "bccd", folder / "BCCD")
+    _write_photos(shapes, folder)
     _write_classes(folder / "my_images")
     _write_cifar(folder)
     for name in ("photo.jpg", "a.jpg", "b.png"):
@@ -67,6 +69,17 @@ def _name_as(shapes, root, train, val, train_file, val_file):
         shutil.copytree(f"{shapes}/{split}", root / images)
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(f"{shapes}/annotations/instances_{split}.json", root / file)
+
+
+def _write_photos(shapes, root):
+    """COCO's format with the images of both splits in one folder."""
+    (root / "photos").mkdir()
+    for split in ("train", "val"):
+        content = json.loads(Path(f"{shapes}/annotations/instances_{split}.json").read_text())
+        for image in content["images"]:
+            name, image["file_name"] = image["file_name"], f"{split}_{image['file_name']}"
+            shutil.copy(f"{shapes}/{split}/{name}", root / "photos" / image["file_name"])
+        (root / f"{split}.json").write_text(json.dumps(content))
 
 
 def _write_yolo(shapes, root):
