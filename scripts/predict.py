@@ -1,9 +1,14 @@
-"""Detects objects in images and writes drawn pictures and a JSON file.
+"""Detects objects in images and writes drawn pictures, a JSON file and a CSV file.
 
 Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --conf 0.5
+
+In the output folder are, beside the pictures:
+  detections.json  for each path its detections, or the error of an image that cannot be read
+  detections.csv   a row for each detection: path, x1, y1, x2, y2 (pixels), class, score
 """
 
 import argparse
+import csv
 import json
 import sys
 from pathlib import Path
@@ -67,7 +72,9 @@ def main():
         print(printable(f"{path}: {listed}", _LONGEST_LINE))
     target = output / "detections.json"
     target.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    print(f"{len(paths) - failed} images drawn in {output}, boxes in {target}")
+    table = output / "detections.csv"
+    write_csv(table, results)
+    print(f"{len(paths) - failed} images drawn in {output}, boxes in {target} and {table}")
     if failed:
         raise ValueError(f"{failed} of {len(paths)} images could not be read; see above.")
 
@@ -87,6 +94,19 @@ def _least_score(arguments):
             f"The least score (conf) is a number from 0 to 1. Received: conf={given[-1]}"
         )
     return score
+
+
+def write_csv(path, results):
+    """One row for each detection; no cell is taken for a formula by a spreadsheet."""
+    from keras_resnet.training.csv_cells import csv_cell
+
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "x1", "y1", "x2", "y2", "class", "score"))
+        for image, found in results.items():
+            for row in found.get("detections", ()):
+                cells = (image, *row["box"], row["name"], row["score"])
+                writer.writerow([csv_cell(cell) for cell in cells])
 
 
 def find_images(sources):

@@ -121,7 +121,9 @@ def _read(path):
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     names = sorted(os.listdir(folder))
-    listed = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
+    # A terminal would obey some characters.
+    listed = ", ".join(n if n.isprintable() else ascii(n) for n in names[:8])
+    listed += f", ... ({len(names)} in all)" if len(names) > 8 else ""
     what = "is a folder; give its files" if os.path.isdir(path) else "is not there"
     raise ValueError(f"{path} {what}.\n  In {folder}: {listed or 'nothing'}")
 
