@@ -56,7 +56,8 @@ def table(columns, rows, sortable=False):
         body.append(f"<tr>{''.join(cells)}</tr>")
     kind = ' class="sortable"' if sortable else ""
     return (
-        f'<div class="scroll"><table{kind}><thead><tr>{"".join(heads)}</tr></thead>'
+        # Focus lets those without a pointer scroll.
+        f'<div class="scroll" tabindex="0"><table{kind}><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -94,8 +95,9 @@ def error_table(breakdown):
     for kind, entry in breakdown["kinds"].items():
         share = 100 * entry["cost"] / largest if largest > 0 else 0.0
         rows.append(
-            f"<tr><td>{kind}<small>{_KINDS[kind]}</small></td><td>{entry['count']:,}</td>"
-            f"<td>{entry['cost']:.3f}</td>"
+            f"<tr><td>{kind}<small>{_KINDS[kind]}</small></td>"
+            f'<td data-title="count">{entry["count"]:,}</td>'
+            f'<td data-title="AP50 it costs">{entry["cost"]:.3f}</td>'
             f'<td class="bar"><span style="width:{share:.1f}%"></span></td></tr>'
         )
     return (

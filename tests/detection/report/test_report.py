@@ -86,7 +86,7 @@ def test_it_says_what_was_measured(run):
     assert "1.5 minutes" in page and "test images: 3 images" in page
     for title in ("Losses", "Validation", "Learning rate", "Precision over recall"):
         assert f"<figcaption>{title}</figcaption>" in page
-    kinds = re.findall(r"<td>(\w+)<small>.*?</td><td>(\d+)</td>", page)
+    kinds = re.findall(r'<td>(\w+)<small>.*?</td><td data-title="count">(\d+)</td>', page)
     assert dict(kinds) == {
         "classification": "1",
         "localization": "0",
@@ -241,3 +241,14 @@ def test_slider_and_sorting_in_a_browser(run, tmp_path):
         "wide": False,
         "errors": [],
     }
+
+
+def test_tables_wider_than_a_telephone_can_be_read(run):
+    page = write_report(*run).read_text()
+    tables = re.findall(r"(<div[^>]*>)<table( class=\"\w+\")?>", page)
+    assert tables and all('class="scroll"' in box for box, _ in tables)
+    # Scrolled with the keyboard, too; the errors are laid out anew, each number with its title.
+    assert all('tabindex="0"' in box for box, kind in tables if "errors" not in kind)
+    errors = re.search(r'<table class="errors">.*?</table>', page, re.DOTALL)[0]
+    titles = re.findall(r'<th scope="col">(.*?)</th>', errors)
+    assert re.findall(r'data-title="(.*?)"', errors) == titles[1:] * 6
