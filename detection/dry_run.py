@@ -71,7 +71,7 @@ def _data_config(data):
     """The data without downloads, and the generated sample set in a place of its own."""
     if data.format == "tfds":
         yield data.model_copy(update={"download": False})
-    elif data.format == "shapes" and not (data.root and pathlib.Path(data.root).is_dir()):
+    elif data.format == "shapes" and not (data.root and pathlib.Path(data.root).exists()):
         with tempfile.TemporaryDirectory() as folder:
             yield data.model_copy(update={"root": folder})
     else:

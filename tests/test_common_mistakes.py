@@ -76,6 +76,16 @@ MISTAKES = {
         ["finetune_custom", "--data", "HERE/train"],
         "data.train.annotations=HERE/train/annotations.json",
     ),
+    "root that is no sample set": (
+        TRAIN,
+        ["--set", "data.root=HERE/pets"],
+        "their data.format (coco, voc, yolo, csv)",
+    ),
+    "a file for the sample set": (
+        TRAIN,
+        ["--dry-run", "--set", "data.root=HERE/text.jpg"],
+        "is not a sample set",
+    ),
     "root of COCO": (
         TRAIN,
         ["finetune_custom", "--set", "data.root=HERE/train"],

@@ -11,6 +11,7 @@ from PIL import Image
 from detection.data.coco import load_coco
 from detection.data.problems import DataError
 from detection.data.shape_drawing import SHAPE_CLASSES, draw_scene
+from keras_resnet.data.missing_paths import tried
 
 _VERSION = 1  # Counted up whenever the same parameters draw other images.
 _PARAMETERS_FILE = "parameters.json"
@@ -109,7 +110,8 @@ def _is_present(folder, parameters):
             return False
         raise DataError(
             f"{folder} exists and is not a sample set (it has no {_PARAMETERS_FILE}). "
-            "It is left as it is: give another folder for the sample set."
+            "It is left as it is: give another folder for the sample set, or for data of your own "
+            f"their data.format (coco, voc, yolo, csv).\n{tried(path)}"
         )
     try:
         with open(path, encoding="utf-8") as file:
