@@ -64,6 +64,10 @@ def main():
 
 
 def _files(path):
+    if not path.exists():
+        from keras_resnet.data.missing_paths import tried
+
+        raise ValueError(f"There is no file or folder {str(path)!r}.\n{tried(path)}")
     if not path.is_dir():
         return [path]
     from PIL import Image

@@ -29,6 +29,7 @@ MISSING = [
     ("evaluate_detector.py", ["pets"], "say with --config"),
     ("evaluate_classifier.py", ["--weights", "nope", "--data", "pets"], "no run folder"),
     ("classify.py", ["--weights", "nope", "some.jpg"], "no run folder"),
+    ("classify.py", ["--weights", "nope", "no.jpg"], "There is no file or folder 'no.jpg'"),
     ("serving_client.py", ["photo.jpg", "--model", "x"], "photo.jpg is not there"),
     ("serving_client.py", ["pets", "--model", "x"], "pets is a folder; give its files"),
     ("serving_client.py", ["some.jpg", "--model", "x", "--facts", "f.json"], "f.json is not there"),
