@@ -120,4 +120,4 @@ def test_help_tells_the_exit_codes(capsys, script):
     out = capsys.readouterr().out
     codes = re.findall(r"^  (\d+) ", out, re.M)
     assert codes == ["0", "1", "2", "3", "130", "143"]
-    assert "run.resume=true" in out
+    assert "--resume auto" in out
