@@ -79,7 +79,7 @@ def plot(rows, path):
         for place, values, label in ((0, seconds, "s a step"), (1, memory, "GiB")):
             here = grid[place, column]
             here.plot(at, values, marker="o")
-            here.set_ylim(bottom=0)
+            here.set_ylim(0, 1.1 * max(values))
             here.set_xlabel(axis)
             here.set_ylabel(label)
     figure.savefig(path, dpi=120)
