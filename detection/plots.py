@@ -132,13 +132,8 @@ def plot_pr_curve(curves, path):
     recall = np.asarray(curves["recall"])
     figure, axes = _figure(1, 1, (7.6, 5))
     axis = axes.flat[0]
-    few = len(rows) <= len(_LINES)
-    for index, row in enumerate(rows):
-        style = {"color": "#9ca3af", "linewidth": 0.8}
-        if few:
-            label = f"{_shorten(row['name'])}  {row['AP50']:.3f}"
-            style = {"color": _LINES[index], "linewidth": 1.4, "label": label}
-        axis.plot(recall, row["precision"], **style)
+    names = [f"{_shorten(row['name'])}  {row['AP50']:.3f}" for row in rows]
+    _plot_classes(axis, recall, [row["precision"] for row in rows], names)
     if rows:
         mean = np.mean([row["precision"] for row in rows], axis=0)
         label = f"mean of {len(rows)}  {mean.mean():.3f}"
@@ -152,6 +147,16 @@ def plot_pr_curve(curves, path):
     axis.set_ylabel("precision")
     axis.set_title("Precision and recall at IoU 0.5")
     _save(figure, path)
+
+
+def _plot_classes(axis, x, curves, names):
+    """A line for each class; where there are too many to tell apart, all grey."""
+    few = len(curves) <= len(_LINES)
+    for index, (y, name) in enumerate(zip(curves, names)):
+        style = {"color": "#9ca3af", "linewidth": 0.8}
+        if few:
+            style = {"color": _LINES[index], "linewidth": 1.4, "label": name}
+        axis.plot(x, y, **style)
 
 
 _CONFIDENCE = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
@@ -175,12 +180,8 @@ def plot_confidence_curve(curves, kind, path):
     confidence = np.asarray(curves["confidence"])
     figure, axes = _figure(1, 1, (7.6, 5))
     axis = axes.flat[0]
-    few = len(rows) <= len(_LINES)
-    for index, row in enumerate(rows):
-        style = {"color": "#9ca3af", "linewidth": 0.8}
-        if few:
-            style = {"color": _LINES[index], "linewidth": 1.4, "label": _shorten(row["name"])}
-        axis.plot(confidence, row[kind], **style)
+    names = [_shorten(row["name"]) for row in rows]
+    _plot_classes(axis, confidence, [row[kind] for row in rows], names)
     if rows:
         mean = np.asarray(curves["mean"][kind])
         label = f"mean of {len(rows)}"

@@ -1,4 +1,4 @@
-"""The input pipeline without TensorFlow: Keras' PyDataset, Pillow and NumPy."""
+"""The input pipeline without TensorFlow: Keras' PyDataset and threads."""
 
 import concurrent.futures
 import threading
