@@ -7,6 +7,7 @@ from detection.data.checks import check_image_count, find_bad_images
 from detection.data.csv_boxes import csv_class_names
 from keras_resnet.data import errors
 from keras_resnet.data.missing_paths import first_names
+from keras_resnet.data.record_files import tfds_arguments
 
 
 def open_dataset(config, split):
@@ -64,7 +65,8 @@ def _source(config, split):
 
 def _open(config, split, part, key):
     options = _OPTIONS[config.format](config, split, part, key)
-    dataset = load_dataset(config.format, **options)
+    with tfds_arguments("data.download=true", "data.root"):
+        dataset = load_dataset(config.format, **options)
     if config.verify == "off":
         return dataset
     found = find_bad_images(dataset, decode=config.verify == "decode")

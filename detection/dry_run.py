@@ -9,6 +9,7 @@ from detection.build import build_model
 from detection.data.plan import BatchPlan
 from detection.datasets import open_dataset
 from detection.train import categories_of, preprocessing_of, refuse_tiny_images
+from keras_resnet.data.record_files import NotPrepared
 
 
 def describe_run(config):
@@ -20,10 +21,11 @@ def describe_run(config):
         config: a `detection.config.Config`.
 
     Returns:
-        List of str. Where the data cannot be opened, they say so, and what is known without.
+        List of str. Where the data are still to be downloaded, they say so and no more.
 
     Raises:
-        ValueError: the images are too small for the model.
+        ValueError: the data cannot be opened, as the run itself would tell, or the images are too
+            small for the model.
 
     Example:
 
@@ -37,8 +39,10 @@ def describe_run(config):
         try:
             datasets = {split: open_dataset(data, split) for split in ("train", "val")}
             categories = categories_of(datasets)
-        except (ValueError, OSError) as error:
-            return ["the data cannot be opened, so sizes are not known:", *str(error).splitlines()]
+        except NotPrepared:
+            if config.data.download:
+                return ["the data are not downloaded yet, so sizes are not known"]
+            raise
         plans = {
             split: BatchPlan(dataset, pipeline, training=split == "train")
             for split, dataset in datasets.items()

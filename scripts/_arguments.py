@@ -186,23 +186,21 @@ def load_with(load, source, overrides, arguments=None):
     return load(source, [*first, *overrides])  # an override of the size itself comes later
 
 
-def print_dry_run(dumped, lines, overrides):
+def print_dry_run(config, describe_run):
     """Prints a configuration, and as comments what it leads to.
 
     Args:
-        dumped: str, the configuration.
-        lines: list of str, as of `describe_run`.
-        overrides: list as of `overrides_of`.
+        config: the configuration.
+        describe_run: callable of it that returns a list of str.
 
     Raises:
-        ValueError: data were given, and cannot be opened.
+        ValueError: whatever would keep the run itself from beginning.
     """
-    print(dumped, end="")
+    from keras_resnet.training.config import dump_config
+
+    print(dump_config(config), end="")
     # Comments, so that the output is a configuration.
-    print("".join(f"# {line}\n" for line in lines), end="")
-    given = re.compile(r"data\.((train|val)(\.\d+)?\.)?(root|images|annotations)=(?!null)")
-    if lines[0].startswith("the data cannot be opened") and any(map(given.match, overrides)):
-        raise ValueError("\n".join(lines[1:]))
+    print("".join(f"# {line}\n" for line in describe_run(config)), end="")
 
 
 def print_settings(config, source, overrides, verbose):

@@ -23,7 +23,7 @@ _ARGUMENTS = {
     "voc": ("root", {"split", "classes"}),
     "yolo": ("data_yaml", {"split"}),
     "csv": ("annotations_file", {"images_dir", "classes"}),
-    "tfds": ("name", {"split", "data_dir"}),
+    "tfds": ("name", {"split", "data_dir", "download"}),
 }
 _FLAGS = {"images_dir": "--images", "data_dir": "--data-dir"}
 
@@ -55,6 +55,12 @@ def main():
     )
     reading.add_argument("--data-dir", metavar="FOLDER", help="tfds: where it is prepared")
     reading.add_argument(
+        "--download",
+        action="store_const",
+        const=True,
+        help="tfds: fetch and prepare what is not there",
+    )
+    reading.add_argument(
         "--max-bad-images", type=int, default=0, metavar="N", help="leave out up to N bad images"
     )
     writing = parser.add_argument_group("writing")
@@ -72,9 +78,11 @@ def main():
 
     quiet_start()
     from detection.data import coco_content, extract_images, load_dataset
+    from keras_resnet.data.record_files import tfds_arguments
     from keras_resnet.training.verified_folder import write_file
 
-    dataset = load_dataset(arguments.format, **options)
+    with tfds_arguments("--download", "--data-dir"):
+        dataset = load_dataset(arguments.format, **options)
     if arguments.extract is not None:
         dataset = extract_images(dataset, arguments.extract)
     content, images_dir = coco_content(dataset)
@@ -97,6 +105,7 @@ def _options(arguments, parser):
         "images_dir": arguments.images_dir,
         "classes": arguments.classes_file or arguments.classes,
         "data_dir": arguments.data_dir,
+        "download": arguments.download,
     }
     for name, value in given.items():
         flag = _FLAGS.get(name, f"--{name}")

@@ -35,7 +35,6 @@ def main():
 
     quiet_start(arguments)
     from keras_resnet.classification.config import load_classifier_config
-    from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
     from keras_resnet.training.run_state import check_run
 
@@ -43,7 +42,7 @@ def main():
     if arguments.dry_run:
         from keras_resnet.classification.dry_run import describe_run
 
-        print_dry_run(dump_config(config), describe_run(config), overrides)
+        print_dry_run(config, describe_run)
         return
     from keras_resnet.classification.train import train_classifier
 

@@ -38,7 +38,6 @@ def main():
 
     quiet_start(arguments)
     import detection
-    from keras_resnet.training.config import dump_config
     from keras_resnet.training.processes import is_main
     from keras_resnet.training.run_state import check_run
 
@@ -46,7 +45,7 @@ def main():
     if arguments.dry_run:
         from detection.dry_run import describe_run
 
-        print_dry_run(dump_config(config), describe_run(config), overrides)
+        print_dry_run(config, describe_run)
         return
     if is_main():
         check_run(config.run)

@@ -262,12 +262,13 @@ def test_names_of_files_do_not_command_the_terminal(run_folder, pets, script, tm
 def test_configurations_are_listed_and_printed(script):
     code, out, _ = script("train_classifier.py", "--list")
     assert code == 0 and "cifar10_resnet110" in out.split()
-    code, out, _ = script(
-        *("train_classifier.py", "cifar10_resnet110", "--dry-run", "--set", "train.steps=7")
+    code, out, err = script(
+        *("train_classifier.py", "cifar10_resnet110", "--dry-run"),
+        *("--set", "train.steps=7", "data.root=nowhere"),
     )
     config = yaml.safe_load(out)
     assert (config["train"]["steps"], config["train"]["warmup_length"]) == (7, 400)
-    assert "# the data cannot be opened" in out
+    assert code == 2 and "nowhere" in err
     code, _, err = script("train_classifier.py", "cifar10_resnet111")
     assert code == 2 and "Did you mean 'cifar10_resnet110'?" in err
 

@@ -8,7 +8,7 @@ from detection.data.dataset import Category, DetectionDataset, Record
 from detection.data.images import image_size
 from detection.data.problems import DataError, Problems
 from keras_resnet.data.missing_paths import tried
-from keras_resnet.data.record_files import RecordFiles, open_builder, read_examples
+from keras_resnet.data.record_files import NotPrepared, RecordFiles, open_builder, read_examples
 
 
 def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, max_bad_images=0):
@@ -48,7 +48,7 @@ def load_tfds(name, split, data_dir=None, download=False, keep_difficult=True, m
     try:
         builder = open_builder(name, data_dir, download)
     except DataError as error:
-        if ":" in name:  # Refused, wherever it is.
+        if ":" in name or isinstance(error, NotPrepared):  # refused; says where it would be
             raise
         folder = data_dir or os.path.expanduser(tfds.core.constants.DATA_DIR)
         raise DataError(f"{error}\n{tried(os.path.join(folder, name))}") from error

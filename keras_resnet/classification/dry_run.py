@@ -2,6 +2,7 @@
 
 from keras_resnet.classification.feeds import open_images
 from keras_resnet.classification.model import build_classifier
+from keras_resnet.data.record_files import NotPrepared
 
 
 def describe_run(config):
@@ -13,7 +14,10 @@ def describe_run(config):
         config: a `keras_resnet.classification.config.ClassifierConfig`.
 
     Returns:
-        List of str. Where the data cannot be opened, they say so, and what is known without.
+        List of str. Where the data are still to be downloaded, they say so and no more.
+
+    Raises:
+        ValueError: the data cannot be opened, as the run itself would tell.
 
     Example:
     ```python
@@ -25,8 +29,10 @@ def describe_run(config):
         data = data.model_copy(update={"download": False})
     try:
         datasets = {split: open_images(data, split) for split in ("train", "val")}
-    except (ValueError, OSError) as error:
-        return ["the data cannot be opened, so sizes are not known:", *str(error).splitlines()]
+    except NotPrepared:
+        if config.data.download:
+            return ["the data are not downloaded yet, so sizes are not known"]
+        raise
     count, size = len(datasets["train"]), pipeline.batch_size
     per_epoch = count // size if pipeline.drop_remainder else -(-count // size)
     rest = "the run's problems.json"

@@ -6,6 +6,7 @@ import numpy as np
 from keras_resnet.data.cifar import load_cifar
 from keras_resnet.data.config import ClassificationPipelineConfig
 from keras_resnet.data.device import DeviceBatches, DeviceImages
+from keras_resnet.data.record_files import tfds_arguments
 
 # Data sets up to this size stay on the device.
 DEVICE_BYTES = 2**30
@@ -57,14 +58,15 @@ def open_images(config, split):
         )
     from keras_resnet.data.tfds import load_tfds
 
-    return load_tfds(
-        config.name,
-        name,
-        data_dir=config.root,
-        download=config.download,
-        max_bad_images=config.max_bad_images,
-        verify=_VERIFY[config.verify],
-    )
+    with tfds_arguments("data.download=true", "data.root"):
+        return load_tfds(
+            config.name,
+            name,
+            data_dir=config.root,
+            download=config.download,
+            max_bad_images=config.max_bad_images,
+            verify=_VERIFY[config.verify],
+        )
 
 
 def on_device(config, dataset):

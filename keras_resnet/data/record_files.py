@@ -1,5 +1,6 @@
 """Finding images inside the files of TensorFlow Datasets, to read them without TensorFlow."""
 
+import contextlib
 import glob
 import json
 import os
@@ -7,6 +8,40 @@ import struct
 
 from keras_resnet.data.errors import DataError
 from keras_resnet.data.printable import printable
+
+
+class NotPrepared(DataError):
+    """A data set of TensorFlow Datasets that is not on this machine, and what to do about it.
+
+    Args:
+        what: str, which data set, and where it was looked for.
+        download: str, how to allow the download.
+        data_dir: str, how to name the folder of TFDS.
+    """
+
+    def __init__(self, what, download="`download=True`", data_dir="`data_dir`"):
+        self.what = what
+        super().__init__(
+            f"{what}. Allow the download by {download}, or name the folder that holds it by "
+            f"{data_dir}."
+        )
+
+
+@contextlib.contextmanager
+def tfds_arguments(download, data_dir):
+    """Within it, advice names arguments as those know them who gave them.
+
+    Args:
+        download: str, how to allow the download.
+        data_dir: str, how to name the folder of TFDS.
+
+    Raises:
+        NotPrepared: in these words.
+    """
+    try:
+        yield
+    except NotPrepared as error:
+        raise NotPrepared(error.what, download, data_dir) from error
 
 
 def open_builder(name, data_dir, download):
@@ -21,8 +56,8 @@ def open_builder(name, data_dir, download):
         A builder whose splits are prepared.
 
     Raises:
-        DataError: TFDS does not know the data set, it is not prepared, or reading it would run
-            code that is not that of TFDS.
+        NotPrepared: the data set is not there.
+        DataError: TFDS does not know it, or reading it would run code that is not that of TFDS.
     """
     import tensorflow_datasets as tfds
 
@@ -43,10 +78,7 @@ def open_builder(name, data_dir, download):
     if download:
         builder.download_and_prepare()
     if not builder.info.splits:
-        raise DataError(
-            f"{name} is not prepared in {builder.data_dir}: pass `download=True` to fetch it, or "
-            "the folder that holds it as `data_dir`."
-        )
+        raise NotPrepared(f"{name} is not prepared in {builder.data_dir}")
     return builder
 
 

@@ -73,6 +73,11 @@ def test_an_existing_file_is_kept(tmp_path, convert):
         (["csv", "x", "--classes", "a", "--classes-file", "x"], "exclude each other"),
         (["yolo", "/no/such"], "Tried: /no/such"),
         (["csv", "/no/such.csv"], "Tried: /no/such.csv"),
+        (
+            ["tfds", "voc/2012", "--split", "train", "--data-dir", "/no/such"],
+            "download by --download, or name the folder that holds it by --data-dir.",
+        ),
+        (["csv", "x", "--download"], "--download is not used by csv"),
     ],
 )
 def test_wrong_usage(tmp_path, convert, arguments, words):

@@ -82,11 +82,28 @@ def test_export(tiny_run, tmp_path):
 
 
 def test_dry_run_prints_the_whole_configuration(in_process):
-    code, out, _ = in_process("train_detector.py", "bccd", "--set", "train.steps=5", "--dry-run")
-    assert code == 0
+    code, out, _ = in_process(
+        *("train_detector.py", "coco_r50_fpn_1x", "--dry-run", "--set", "train.steps=5"),
+        *("data.format=tfds", "data.name=voc/2007", "data.download=true", "data.root=nowhere"),
+        *("data.train={split: train}", "data.val={split: test}"),
+    )
+    assert code == 0 and "\n# the data are not downloaded yet" in out
     config = yaml.safe_load(out)
     assert config["train"]["steps"] == 5
     assert config["model"]["roi_heads"]["nms_threshold"] == 0.5  # a default
+
+
+def test_dry_run_fails_as_the_run_would(in_process, tmp_path):
+    for script, base, key in (
+        ("train_detector.py", "bccd", "trainval"),
+        ("train_classifier.py", "finetune", "no/pets"),
+    ):
+        own = {"extends": base, "data": {"root": "no/pets"}, "run": {"project": str(tmp_path)}}
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+        code, out, dry = in_process(script, tmp_path / "own.yaml", "--dry-run")
+        assert code == 2 and key in str(yaml.safe_load(out)["data"])
+        code, _, real = in_process(script, tmp_path / "own.yaml")
+        assert code == 2 and dry == real and "no/pets" in dry
 
 
 def test_dry_run_tells_sizes_and_writes_nothing(tiny_run, in_process, tmp_path, monkeypatch):
