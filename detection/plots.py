@@ -1,12 +1,11 @@
 """Plots of a run: training curves, the data set's boxes, precision-recall, confusion matrix."""
 
-import csv
-import math
-import os
-
 import numpy as np
 
-_LINES = ("#2563eb", "#dc2626", "#16a34a", "#d97706", "#7c3aed", "#0891b2", "#db2777", "#65a30d")
+from keras_resnet.analysis.figures import COLORS, finish, new_figure
+from keras_resnet.report import plots
+from keras_resnet.report.curves import read_columns, with_prefix
+from keras_resnet.report.plots import plot_panels, shorten
 
 
 def plot_results(csv_path, png_path):
@@ -23,47 +22,20 @@ def plot_results(csv_path, png_path):
     Raises:
         ValueError: if no column can be plotted.
     """
-    with open(csv_path, newline="", encoding="utf-8") as file:
-        rows = [{k.strip(): v for k, v in row.items() if k} for row in csv.DictReader(file)]
-    columns = {name: [_number(row.get(name)) for row in rows] for name in (rows or [{}])[0]}
-    epochs = columns.get("epoch", [])
-    if not epochs or not np.isfinite(epochs).all():
-        epochs = list(range(len(rows)))
-    panels = {"Training loss": "train/", "Validation loss": "val/", "Validation": "metrics/"}
-    chosen = {
-        title: {name.removeprefix(prefix): v for name, v in columns.items() if name[:n] == prefix}
-        for title, prefix in panels.items()
-        for n in [len(prefix)]
+    columns = read_columns(csv_path)
+    epochs = columns["epoch"]
+    groups = {"Training loss": "train/", "Validation loss": "val/", "Validation": "metrics/"}
+    chosen = {title: with_prefix(columns, prefix) for title, prefix in groups.items()}
+    rates = {k: v for k, v in columns.items() if k == "lr" or k.startswith("lr/")}
+    panels = {
+        title: {name: (epochs, values) for name, values in lines.items()}
+        for title, lines in {**chosen, "Learning rate": rates}.items()
     }
-    chosen["Learning rate"] = {
-        name: values for name, values in columns.items() if name == "lr" or name.startswith("lr/")
-    }
-    for title, lines in chosen.items():
-        chosen[title] = {name: v for name, v in lines.items() if np.isfinite(v).any()}
-    chosen = {title: lines for title, lines in chosen.items() if lines}
-    if not chosen:
+    if not plot_panels(panels, png_path):
         raise ValueError(
             "A results file needs rows and a column train/..., val/..., metrics/... or lr with "
-            f"numbers. Received: {csv_path} with {len(rows)} rows, columns {list(columns)}"
+            f"numbers. Received: {csv_path} with {len(epochs)} rows, columns {list(columns)}"
         )
-    figure, axes = _figure(1, len(chosen), (5.2 * len(chosen), 3.9))
-    for axis, (title, lines) in zip(axes.flat, chosen.items()):
-        for index, (name, values) in enumerate(lines.items()):
-            x, y = _finite(epochs, values)
-            name = name.replace("_", " ")
-            style = {"color": _LINES[index % len(_LINES)], "linewidth": 1.8}
-            if len(x) <= 30:
-                style |= {"marker": "o", "markersize": 3}
-            axis.plot(x, y, label=name, **style)
-        axis.set_title(title)
-        axis.set_xlabel("epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.set_ylim(bottom=0)
-        if title == "Validation":
-            axis.set_ylim(0, 1)
-        if len(lines) > 1:
-            axis.legend(frameon=False, fontsize=9)
-    _save(figure, png_path)
 
 
 def plot_labels(ground_truth, path):
@@ -82,12 +54,12 @@ def plot_labels(ground_truth, path):
     sizes = sizes.reshape(-1, 2)
     sizes = sizes[(sizes > 0).all(axis=1)]
 
-    figure, axes = _figure(1, 3, (15, max(4.2, 0.24 * len(shown) + 1.2)))
+    figure, axes = new_figure(1, 3, (15, max(4.2, 0.24 * len(shown) + 1.2)))
     bars, scatter, histogram = axes.flat
     values = [counts[key] for key in shown]
-    drawn = bars.barh(range(len(shown)), values, color=_LINES[0])
+    drawn = bars.barh(range(len(shown)), values, color=COLORS[0])
     bars.bar_label(drawn, labels=[f"{value:,}" for value in values], padding=3, fontsize=8)
-    bars.set_yticks(range(len(shown)), [_shorten(names[key]) for key in shown], fontsize=9)
+    bars.set_yticks(range(len(shown)), [shorten(names[key]) for key in shown], fontsize=9)
     bars.invert_yaxis()
     bars.margins(x=0.15, y=0.01)
     bars.grid(axis="y", visible=False)
@@ -98,11 +70,11 @@ def plot_labels(ground_truth, path):
     side = np.sqrt(np.prod(sizes, axis=1))
     if len(sizes):
         alpha = min(0.6, max(0.05, 300 / len(sizes)))
-        scatter.scatter(*sizes.T, s=8, color=_LINES[0], alpha=alpha, linewidths=0)
+        scatter.scatter(*sizes.T, s=8, color=COLORS[0], alpha=alpha, linewidths=0)
         limit = 1.05 * sizes.max()
         scatter.set_xlim(0, limit)
         scatter.set_ylim(0, limit)
-        histogram.hist(side, bins=min(40, 5 + len(side) // 4), color=_LINES[0])
+        histogram.hist(side, bins=min(40, 5 + len(side) // 4), color=COLORS[0])
         inside = [bound for bound in (32, 96) if side.min() < bound < side.max()]
         for bound in inside:
             histogram.axvline(bound, color="#555555", linewidth=1, linestyle="--")
@@ -116,7 +88,7 @@ def plot_labels(ground_truth, path):
     histogram.set_title("Size of boxes (COCO: small < 32, large > 96)", fontsize=11)
     histogram.set_xlabel("square root of the area in pixels")
     histogram.set_ylabel("objects")
-    _save(figure, path)
+    finish(figure, path)
 
 
 def plot_pr_curve(curves, path):
@@ -130,9 +102,9 @@ def plot_pr_curve(curves, path):
     curves = curves.get("pr_curves", curves)
     rows = [row for row in curves["per_class"] if row["precision"] is not None]
     recall = np.asarray(curves["recall"])
-    figure, axes = _figure(1, 1, (7.6, 5))
+    figure, axes = new_figure(1, 1, (7.6, 5))
     axis = axes.flat[0]
-    names = [f"{_shorten(row['name'])}  {row['AP50']:.3f}" for row in rows]
+    names = [f"{shorten(row['name'])}  {row['AP50']:.3f}" for row in rows]
     _plot_classes(axis, recall, [row["precision"] for row in rows], names)
     if rows:
         mean = np.mean([row["precision"] for row in rows], axis=0)
@@ -146,16 +118,16 @@ def plot_pr_curve(curves, path):
     axis.set_xlabel("recall")
     axis.set_ylabel("precision")
     axis.set_title("Precision and recall at IoU 0.5")
-    _save(figure, path)
+    finish(figure, path)
 
 
 def _plot_classes(axis, x, curves, names):
     """A line for each class; where there are too many to tell apart, all grey."""
-    few = len(curves) <= len(_LINES)
+    few = len(curves) <= len(COLORS)
     for index, (y, name) in enumerate(zip(curves, names)):
         style = {"color": "#9ca3af", "linewidth": 0.8}
         if few:
-            style = {"color": _LINES[index], "linewidth": 1.4, "label": name}
+            style = {"color": COLORS[index], "linewidth": 1.4, "label": name}
         axis.plot(x, y, **style)
 
 
@@ -178,9 +150,9 @@ def plot_confidence_curve(curves, kind, path):
         raise ValueError(f"`kind` must be one of {', '.join(_CONFIDENCE)}. Received: kind={kind!r}")
     rows = [row for row in curves["per_class"] if row[kind] is not None]
     confidence = np.asarray(curves["confidence"])
-    figure, axes = _figure(1, 1, (7.6, 5))
+    figure, axes = new_figure(1, 1, (7.6, 5))
     axis = axes.flat[0]
-    names = [_shorten(row["name"]) for row in rows]
+    names = [shorten(row["name"]) for row in rows]
     _plot_classes(axis, confidence, [row[kind] for row in rows], names)
     if rows:
         mean = np.asarray(curves["mean"][kind])
@@ -196,7 +168,7 @@ def plot_confidence_curve(curves, kind, path):
     axis.set_xlabel("least confidence of detections")
     axis.set_ylabel(_CONFIDENCE[kind])
     axis.set_title(f"{_CONFIDENCE[kind]} and confidence at IoU 0.5")
-    _save(figure, path)
+    finish(figure, path)
 
 
 def plot_confusion_matrix(matrix, class_names, path, normalized=False):
@@ -211,67 +183,9 @@ def plot_confusion_matrix(matrix, class_names, path, normalized=False):
     Raises:
         ValueError: if the matrix does not fit the names.
     """
-    matrix = np.asarray(matrix)
-    names = [_shorten(str(name)) for name in class_names] + ["background"]
-    if matrix.shape != (len(names), len(names)):
+    if np.shape(matrix) != (len(class_names) + 1,) * 2:
         raise ValueError(
             "`matrix` must have a row and a column for every class and one for background. "
-            f"Received: shape {matrix.shape} with {len(names) - 1} class names"
+            f"Received: shape {np.shape(matrix)} with {len(class_names)} class names"
         )
-    total = matrix.sum(axis=1, keepdims=True)
-    share = matrix / np.maximum(total, 1)
-    side = min(24.0, max(5.0, 0.55 * len(names) + 2.5))
-    figure, axes = _figure(1, 1, (side + 1, side))
-    axis = axes.flat[0]
-    axis.grid(visible=False)
-    picture = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(
-        picture, ax=axis, aspect=max(20, len(names)), pad=0.02, label="share of the row"
-    )
-    small = 9 if len(names) <= 30 else 6
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=small)
-    axis.set_yticks(range(len(names)), names, fontsize=small)
-    axis.set_xlabel("predicted")
-    axis.set_ylabel("true")
-    axis.set_title("Confusion matrix" + ", shares of the true class" * normalized)
-    if len(names) <= 30:
-        for row, column in np.argwhere(matrix):
-            color = "white" if share[row, column] > 0.55 else "#111827"
-            count = f"{matrix[row, column]:,}"
-            text = f"{share[row, column]:.2f}" if normalized else count
-            axis.text(column, row, text, ha="center", va="center", color=color, fontsize=small)
-    _save(figure, path)
-
-
-def _figure(rows, columns, size):
-    # `Figure` without pyplot: no display, no global state, safe in threads.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=110, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(color="#e5e7eb", linewidth=0.8)
-        axis.set_axisbelow(True)
-    return figure, axes
-
-
-def _save(figure, path):
-    figure.savefig(os.fspath(path), facecolor="white")
-
-
-def _number(text):
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _finite(x, y):
-    x, y = np.asarray(x, "float64"), np.asarray(y, "float64")
-    keep = np.isfinite(y)
-    return x[keep], y[keep]
-
-
-def _shorten(text, length=24):
-    return text if len(text) <= length else text[: length - 1] + "…"
+    plots.plot_confusion_matrix(matrix, [*class_names, "background"], path, normalized)

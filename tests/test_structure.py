@@ -93,7 +93,8 @@ PARTS = {
     "untrusted": set(),
     "training": {"data", "untrusted"},
     "data": set(),
-    "classification": {"", "data", "training", "untrusted"},
+    "report": {"", "data", "training"},
+    "classification": {"", "data", "report", "training", "untrusted"},
     "experiments": {"", "data", "training", "classification"},
     "": {"untrusted"},
 }

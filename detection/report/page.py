@@ -1,21 +1,16 @@
-"""Assembles `report.html`."""
+"""Assembles the `report.html` of a detector."""
 
-import json
 import math
-from html import escape
 from importlib import resources
 from pathlib import Path
 
 from detection.evaluation import confidence_curves, error_breakdown
-from detection.report.charts import line_chart
 from detection.report.gallery import best_threshold, choose, judge, picture
-from detection.report.machine import describe_machine
-from detection.report.tables import class_table, error_table, facts, figure, figures_table
-from keras_resnet.training.results import read_results
-from keras_resnet.training.verified_folder import write_file
-
-REPORT_FILE = "report.html"
-_LOSSES = "train/"
+from detection.report.tables import class_table, error_table, figures_table
+from keras_resnet.report.charts import line_chart
+from keras_resnet.report.curves import read_columns, with_prefix
+from keras_resnet.report.page import charts, configuration, header, section, tiles, write_page
+from keras_resnet.report.tables import figure
 
 
 def write_report(folder, dataset, results, metrics, pictures=8):
@@ -63,95 +58,59 @@ def write_report(folder, dataset, results, metrics, pictures=8):
     }
     title = folder.resolve().name
     body = [
-        _header(title, dataset, metrics),
+        header(title, dataset.name, len(dataset), metrics.get("seconds")),
         _tiles(metrics),
-        _section("Training", _training_charts(folder / "results.csv")),
-        _section("Figures", figures_table(metrics)),
-        _section("Classes", class_table(metrics)),
-        _section(
+        section("Training", _training_charts(folder / "results.csv")),
+        section("Figures", figures_table(metrics)),
+        section("Classes", class_table(metrics)),
+        section(
             "Precision and recall at IoU 0.5",
             _pr_chart(metrics, threshold, f1, confidence_curves(ground_truth, results)),
         ),
-        _section(
+        section(
             "Errors",
             error_table(breakdown)
             + "<p class='note'>What the AP50 would gain if all errors of one kind, and no others, "
             "were put right (Bolya et al. 2020). The gains do not add up.</p>",
         ),
-        _section("Images", _gallery(data)),
-        _section("Configuration and machine", _configuration(folder / "config.yaml")),
+        section("Images", _gallery(data)),
+        section("Configuration and machine", configuration(folder)),
     ]
-    path = folder / REPORT_FILE
-    page = _page(title, "".join(body), data)
-    write_file(path, page.encode())
-    return path
-
-
-def _page(title, body, data):
-    files = resources.files("detection.report")
-    style = (files / "style.css").read_text(encoding="utf-8")
-    script = (files / "page.js").read_text(encoding="utf-8")
-    # Inside a script only "<" can end it early; names in the data may be anything.
-    content = json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f'{body}\n</main>\n<script type="application/json" id="data">{content}</script>\n'
-        f"<script>\n{script}</script>\n</body>\n</html>\n"
-    )
-
-
-def _section(title, content):
-    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
-
-
-def _header(title, dataset, metrics):
-    parts = [f"{escape(str(dataset.name))}: {len(dataset):,} images"]
-    if metrics.get("seconds") is not None:
-        parts.append(f"{metrics['seconds'] / 60:.1f} minutes")
-    return f"<header><h1>{escape(title)}</h1><p>{', '.join(parts)}</p></header>"
+    own = resources.files("detection.report")
+    style = (own / "boxes.css").read_text(encoding="utf-8")
+    script = (own / "boxes.js").read_text(encoding="utf-8")
+    return write_page(folder, title, "".join(body), data, style, script)
 
 
 def _tiles(metrics):
-    rows = [
-        ("AP", figure(metrics["AP"])),
-        ("AP50", figure(metrics["AP50"])),
-        ("AP75", figure(metrics["AP75"])),
-        ("VOC07 mAP", figure(metrics["mAP07"])),
-        ("objects", f"{metrics['num_objects']:,}"),
-        ("detections", f"{metrics['num_detections']:,}"),
-    ]
-    tiles = "".join(f"<div><b>{value}</b><span>{name}</span></div>" for name, value in rows)
-    return f'<div class="tiles">{tiles}</div>'
+    return tiles(
+        [
+            ("AP", figure(metrics["AP"])),
+            ("AP50", figure(metrics["AP50"])),
+            ("AP75", figure(metrics["AP75"])),
+            ("VOC07 mAP", figure(metrics["mAP07"])),
+            ("objects", f"{metrics['num_objects']:,}"),
+            ("detections", f"{metrics['num_detections']:,}"),
+        ]
+    )
 
 
 def _training_charts(path):
     if not path.is_file():
         return ""
-    rows = read_results(path)
-    columns = {name: [_float(row.get(name)) for row in rows] for name in (rows[0] if rows else ())}
-    epochs = columns.get("epoch", [])
+    columns = read_columns(path)
 
-    def chosen(prefix):
-        return {
-            name.removeprefix(prefix).replace("_", " "): (epochs, values)
-            for name, values in columns.items()
-            if name.startswith(prefix)
-        }
+    def lines(found):
+        return {name: (columns["epoch"], values) for name, values in found.items()}
 
-    charts = [
-        line_chart("Losses", "epoch", chosen(_LOSSES)),
-        line_chart("Validation", "epoch", chosen("metrics/"), y_range=(0.0, 1.0)),
-        line_chart(
-            "Learning rate", "epoch", {"lr": (epochs, columns["lr"])} if "lr" in columns else {}
-        ),
-    ]
-    charts = "".join(charts)
-    return f'<div class="charts">{charts}</div>' if charts else ""
+    rate = {"lr": columns["lr"]} if "lr" in columns else {}
+    return charts(
+        [
+            line_chart("Losses", "epoch", lines(with_prefix(columns, "train/"))),
+            line_chart("Validation", "epoch", lines(with_prefix(columns, "metrics/")), (0.0, 1.0)),
+            line_chart("Learning rate", "epoch", lines(rate)),
+        ]
+    )
 
 
 def _pr_chart(metrics, threshold, f1, by_confidence):
@@ -177,7 +136,7 @@ def _pr_chart(metrics, threshold, f1, by_confidence):
         f"<p class='note'>F1 over all classes is highest, {f1:.3f}, for detections with a score "
         f"of {threshold:.2f} or more.</p>"
     )
-    return f'<div class="charts">{chart}</div>{note}' if chart else ""
+    return charts([chart]) + note if chart else ""
 
 
 def _gallery(data):
@@ -192,18 +151,3 @@ def _gallery(data):
         '<h3>Worst</h3><div class="gallery" id="worst"></div>'
         '<h3>Best</h3><div class="gallery" id="best"></div>'
     )
-
-
-def _configuration(path):
-    content = facts(describe_machine().items())
-    if path.is_file():
-        text = escape(path.read_text(encoding="utf-8"))
-        content += f"<details><summary>{path.name}</summary><pre>{text}</pre></details>"
-    return content
-
-
-def _float(text):
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return None

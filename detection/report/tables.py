@@ -1,6 +1,6 @@
-"""Figures of a run as HTML tables."""
+"""Figures of a detector as HTML tables."""
 
-from html import escape
+from keras_resnet.report.tables import figure, measured, table
 
 _FIGURES = {
     "AP": "AP, IoU 0.50:0.95",
@@ -32,36 +32,6 @@ _KINDS = {
 }
 
 
-def table(columns, rows, sortable=False):
-    """An HTML table.
-
-    Args:
-        columns: sequence of titles; all but the first are aligned to the right.
-        rows: sequence of sequences; a cell is text, a number, or `(shown, sort value)`.
-        sortable: bool, whether a click on a title sorts the rows.
-
-    Returns:
-        str of HTML, everything escaped.
-    """
-    heads = []
-    for title in columns:
-        inner = f"<button>{escape(title)}</button>" if sortable else escape(title)
-        heads.append(f'<th scope="col">{inner}</th>')
-    body = []
-    for row in rows:
-        cells = []
-        for cell in row:
-            shown, value = cell if isinstance(cell, tuple) else (cell, cell)
-            cells.append(f'<td data-value="{escape(str(value))}">{escape(str(shown))}</td>')
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    kind = ' class="sortable"' if sortable else ""
-    return (
-        # Focus lets those without a pointer scroll.
-        f'<div class="scroll" tabindex="0"><table{kind}><thead><tr>{"".join(heads)}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
 def figures_table(metrics):
     """COCO's and VOC's figures, and how often objects are found."""
     rows = [(meaning, figure(metrics[name])) for name, meaning in _FIGURES.items()]
@@ -80,10 +50,7 @@ def class_table(metrics):
         cells = []
         for name in _CLASS_COLUMNS:
             value = entry[name]
-            if name.startswith("AP"):
-                cells.append((figure(value), value))
-            else:
-                cells.append(value)
+            cells.append(measured(value) if name.startswith("AP") else value)
         rows.append(cells)
     return table(tuple(_CLASS_COLUMNS.values()), rows, sortable=True)
 
@@ -105,17 +72,3 @@ def error_table(breakdown):
         '<th scope="col">count</th><th scope="col">AP50 it costs</th><td></td></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-
-
-def facts(rows):
-    """Names and values as a list."""
-    items = "".join(
-        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
-        for name, value in rows
-    )
-    return f'<dl class="facts">{items}</dl>'
-
-
-def figure(value):
-    """Three digits, or a dash where there was nothing to measure."""
-    return "-" if value is None or value != value or value < 0 else f"{value:.3f}"

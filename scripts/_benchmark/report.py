@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from pathlib import Path
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "torchvision", "pycocotools", "numpy")
 MEMORY = 1.2  # Our peak may be so many times the peer's.
@@ -14,9 +13,11 @@ _AT_LEAST = ("speedup",)
 
 def machine():
     """Dict of processor, cores, accelerators and versions."""
+    from keras_resnet.report.machine import processor
+
     return {
         "date": datetime.date.today().isoformat(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "device": _device(),
         "python": platform.python_version(),
@@ -164,15 +165,6 @@ def _device():
     if found.returncode or not names:
         return "CPU"
     return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
-
-
-def _processor():
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(name):

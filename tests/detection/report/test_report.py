@@ -13,7 +13,7 @@ from PIL import Image
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.evaluation import evaluate
 from detection.report import write_report
-from detection.report.charts import line_chart
+from keras_resnet.report.charts import line_chart
 from detection.report.gallery import best_threshold, choose, judge, match_image
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"

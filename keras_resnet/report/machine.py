@@ -13,7 +13,7 @@ _PACKAGES = ("keras-resnet-detection", "keras", "tensorflow", "jax", "numpy")
 def describe_machine():
     """Dict of processor, cores, accelerators, backend, precision and versions."""
     found = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "devices": ", ".join(keras.distribution.list_devices()),
         "backend": keras.config.backend(),
@@ -28,7 +28,8 @@ def describe_machine():
     return found
 
 
-def _processor():
+def processor():
+    """What the processor calls itself: str."""
     path = Path("/proc/cpuinfo")
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():

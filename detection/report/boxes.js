@@ -1,33 +1,5 @@
-"use strict";
-
 const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
-
-function sortBy(table, column, ascending) {
-  const body = table.tBodies[0];
-  const key = (row) => row.cells[column].dataset.value;
-  const numeric = [...body.rows].every((row) => key(row) !== "" && !isNaN(key(row)));
-  const order = (a, b) =>
-    numeric ? Number(key(a)) - Number(key(b)) : key(a).localeCompare(key(b), undefined, { numeric: true });
-  const rows = [...body.rows].sort((a, b) => (ascending ? order(a, b) : order(b, a)));
-  body.append(...rows);
-  [...table.tHead.rows[0].cells].forEach((cell, index) => {
-    if (index === column) cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    else cell.removeAttribute("aria-sort");
-  });
-}
-
-for (const table of document.querySelectorAll("table.sortable")) {
-  [...table.tHead.rows[0].cells].forEach((cell, column) => {
-    cell.querySelector("button").addEventListener("click", () => {
-      // Figures are sorted from the largest first, names from A.
-      const first = column === 0;
-      const now = cell.getAttribute("aria-sort");
-      const ascending = now ? now === "descending" : first;
-      sortBy(table, column, ascending);
-    });
-  });
-}
 
 function element(name, attributes, parent) {
   const node = document.createElementNS(SVG, name);
@@ -53,6 +25,20 @@ function frame(image, parent) {
   return { image, svg, caption };
 }
 
+// A label that would leave the picture moves to the left; one that is wider loses letters.
+function keepInside(text, width, margin) {
+  const room = width - 2 * margin;
+  let length = text.getComputedTextLength();
+  if (length > room) {
+    const [, name, score] = text.textContent.match(/^(.*)( [0-9.]+)$/s);
+    for (let kept = name.length - 1; length > room && kept > 0; kept--) {
+      text.textContent = `${name.slice(0, kept)}\u2026${score}`;
+      length = text.getComputedTextLength();
+    }
+  }
+  text.setAttribute("x", Math.max(margin, Math.min(Number(text.getAttribute("x")), width - margin - length)));
+}
+
 function draw(view, threshold, withTruth) {
   const { image, svg, caption } = view;
   svg.replaceChildren();
@@ -71,7 +57,9 @@ function draw(view, threshold, withTruth) {
     const kind = verdict === 1 ? "right" : verdict === 0 ? "wrong" : "other";
     element("rect", { class: kind, x, y, width, height }, svg);
     const place = { x: x + size * 0.15, y: Math.max(y - size * 0.2, size), "font-size": size, "stroke-width": size / 6 };
-    element("text", place, svg).textContent = `${data.classes[name]} ${score.toFixed(2)}`;
+    const text = element("text", place, svg);
+    text.textContent = `${data.classes[name]} ${score.toFixed(2)}`;
+    keepInside(text, image.width, size / 6);
   }
   caption.textContent = `${image.name}: ${image.truth.length} objects, ${right} right, ${wrong} wrong`;
 }

@@ -1,0 +1,1 @@
+"""What the pages of runs share: `report.html`, one file that needs nothing else."""
