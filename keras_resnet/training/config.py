@@ -4,11 +4,11 @@ import difflib
 import importlib.resources
 import pathlib
 import re
-import typing
 
 import pydantic
 
 from keras_resnet.training.config_error import ConfigError
+from keras_resnet.training.config_words import describe_errors
 from keras_resnet.training.config_yaml import MAX_CHARACTERS, dump, parse
 
 MAX_EXTENDS = 5
@@ -120,7 +120,7 @@ def _validated(schema, values, overrides, name):
     try:
         return schema.model_validate(values)
     except pydantic.ValidationError as error:
-        problems = [_describe(schema, e) for e in error.errors(include_url=False)]
+        problems = describe_errors(schema, error.errors(include_url=False))
     except RecursionError:
         problems = ["nested too deeply"]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -218,78 +218,3 @@ def _override(values, text):
             target = target[part]
         else:
             target = target[part]
-
-
-def _describe(schema, error):
-    """One line on one problem that pydantic found."""
-    unknown = error["type"] == "extra_forbidden"
-    location = _without_tags(schema, error["loc"], unknown)
-    where = ".".join(str(part) for part in location) or "(whole config)"
-    if unknown:
-        return f"{where}: unknown key; {_suggest(schema, location)}"
-    if error["type"] == "missing":
-        return f"{where}: missing"
-    message = error["msg"].removeprefix("Value error, ")
-    received = repr(error["input"])
-    if len(received) > 80:
-        received = received[:77] + "..."
-    return f"{where}: {message[:1].lower()}{message[1:]}. Received: {received}"
-
-
-def _without_tags(schema, location, unknown):
-    """A location without what pydantic calls the alternatives of a union of schemas."""
-    models, kept = [schema], []
-    for depth, part in enumerate(location):
-        inner = [m for model in models for m in _models_of(model, part)]
-        named = any(part in model.model_fields for model in models)
-        last = unknown and depth == len(location) - 1
-        if isinstance(part, int) or named or last or not models:
-            kept.append(part)
-        if named:
-            models = inner
-    return tuple(kept)
-
-
-def _suggest(schema, location):
-    """Names the valid key nearest to an unknown one: beside it, or else anywhere."""
-    *parents, key = location
-    models = [schema]
-    for part in parents:
-        # Indices name no field.
-        inner = [m for model in models for m in _models_of(model, part)]
-        models = inner or models
-    siblings = sorted({name for model in models for name in model.model_fields})
-    prefix = ".".join(str(p) for p in parents)
-    close = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {f'{prefix}.{close[0]}' if prefix else close[0]}?"
-    paths = _paths(schema)
-    leaves = [path.rsplit(".", 1)[-1] for path in paths]
-    close = difflib.get_close_matches(str(key), leaves, n=1, cutoff=0.7)
-    if close:
-        return f"did you mean {paths[leaves.index(close[0])]}?"
-    return f"valid keys here: {', '.join(siblings)}"
-
-
-def _models_of(model, field):
-    if field not in model.model_fields:
-        return []
-    return list(_models_in(model.model_fields[field].annotation))
-
-
-def _models_in(annotation):
-    """Schemas that a type annotation mentions, inside unions, lists and dicts too."""
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
-
-
-def _paths(schema, prefix="", seen=()):
-    paths = []
-    for name in schema.model_fields:
-        paths.append(prefix + name)
-        for model in _models_of(schema, name):
-            if model not in seen:
-                paths += _paths(model, f"{prefix}{name}.", (*seen, schema))
-    return paths

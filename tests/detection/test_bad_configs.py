@@ -1,12 +1,16 @@
 """Configurations of strangers: each refused with a message, and nothing in them is run."""
 
 import os
+import re
 import socket
 import subprocess
+import typing
 
+import pydantic
 import pytest
 
-from detection.config import load_config
+from detection.config import Config, load_config
+from keras_resnet.classification.config import ClassifierConfig, load_classifier_config
 from keras_resnet.training.config_error import ConfigError
 from keras_resnet.training.config_yaml import MAX_CHARACTERS
 
@@ -109,6 +113,44 @@ def test_no_utf8(tmp_path, nothing_runs):
 def test_overrides_are_read_by_the_same_rules(text, nothing_runs):
     with pytest.raises(ConfigError):
         load_config("quickstart", [text])
+
+
+def lists_of(schema, prefix=""):
+    """Keys of a schema that take lists of plain values."""
+    for name, field in schema.model_fields.items():
+        kinds = [field.annotation, *typing.get_args(field.annotation)]
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+                yield from lists_of(kind, f"{prefix}{name}.")
+        if any(typing.get_origin(kind) is tuple for kind in kinds):
+            yield prefix + name
+
+
+def refusal(load, source, override):
+    with pytest.raises(ConfigError) as caught:
+        load(source, [override])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "load", "source", "fewest"),
+    [
+        (Config, load_config, "quickstart", 15),
+        (ClassifierConfig, load_classifier_config, "finetune", 8),
+    ],
+)
+def test_lists_that_messages_show_are_taken(schema, load, source, fewest):
+    keys = sorted(set(lists_of(schema)))
+    assert len(keys) >= fewest
+    for key in keys:
+        message = refusal(load, source, f"{key}=abc")
+        assert f"  {key}: " in message and message.endswith("Received: 'abc'"), message
+        example = re.search(r"such as (\[.*?\]+)(, or null| or null|\. )", message)[1]
+        try:
+            load(source, [f"{key}={example}"])
+        except ConfigError as error:
+            # It may contradict other keys, but is of the right kind.
+            assert f"{key}" not in str(error) or "must be a" not in str(error), error
 
 
 def rows():

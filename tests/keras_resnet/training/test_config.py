@@ -117,6 +117,39 @@ def test_nearest_valid_key_is_named(write):
     }
 
 
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("steps=abc", "steps: must be a whole number. Received: 'abc'"),
+        ("steps=1.5", "steps: must be a whole number. Received: 1.5"),
+        ("steps=null", "steps: must be a whole number. Received: null"),
+        ("name=3", "name: must be text, in quotes where it looks like something else: '3'."),
+        ("jit=maybe", "jit: must be true or false, or 'auto'. Received: 'maybe'"),
+        ("jit={a: 1}", "jit: must be true or false, or 'auto'. Received: {'a': 1}"),
+        ("optimizer=3", "optimizer: must be a section of keys (learning_rate, weight_decay, sche"),
+        ("optimizer.schedule=3", "section of keys (kind, boundaries) or null. Received: 3"),
+        ("optimizer.learning_rate=.inf", "learning_rate: must be a finite number. Received: inf"),
+        ("optimizer.weight_decay=a", "weight_decay: must be a number or null. Received: 'a'"),
+        (
+            "optimizer.schedule.boundaries=abc",
+            "must be a list of whole numbers such as [60000, 80000]. Received: 'abc'",
+        ),
+        (
+            "optimizer.schedule.boundaries=[a]",
+            "boundaries.0: must be a whole number. Received: 'a'",
+        ),
+        ("optimizer.schedule.kind=cosine", "kind: must be 'step'. Received: 'cosine'"),
+        ("stages=abc", "stages: must be a list of items. Received: 'abc'"),
+        ("stages=[abc]", "stages.0: must be a section of keys (blocks, width). Received: 'abc'"),
+    ],
+)
+def test_plain_words(write, override, message):
+    with pytest.raises(ConfigError) as error:
+        load_config(Config, write("steps: 1"), [override])
+    (line,) = str(error.value).splitlines()[1:]
+    assert message in line and "Received: " in line
+
+
 def test_every_wrong_value_in_one_message(write):
     path = write("steps: ten\noptimizer: {learning_rate: .nan, weight_decay: [1]}\nstages: 3\n")
     with pytest.raises(ConfigError) as error:

@@ -1,0 +1,236 @@
+"""What is wrong with the values of a config, in words that need no knowledge of pydantic."""
+
+import difflib
+import types
+import typing
+
+import pydantic
+
+_LONGEST, _MOST_KEYS = 80, 8
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_ONE = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+_SEVERAL = {int: "whole numbers", float: "numbers", str: "texts"}
+# Their first ones make lists that show what is wanted.
+_EXAMPLES = {int: (1, 2, 3, 4), float: (0.25, 0.5, 0.75, 1.0), str: ("cat", "dog", "cow", "owl")}
+
+
+def describe_errors(schema, errors):
+    """One line on each problem that pydantic found.
+
+    Args:
+        schema: the pydantic model that was validated.
+        errors: list of dicts, as of `ValidationError.errors()`.
+
+    Returns:
+        List of str: the key, what it must be, and what was received.
+
+    Example:
+    >>> class Sizes(pydantic.BaseModel):
+    ...     sides: tuple[int, ...] = (320,)
+    >>> try:
+    ...     Sizes(sides="abc")
+    ... except pydantic.ValidationError as error:
+    ...     print(*describe_errors(Sizes, error.errors()))
+    sides: must be a list of whole numbers such as [320]. Received: 'abc'
+    """
+    told = {}
+    for error in map(_of_the_list, errors):
+        location = _without_tags(schema, error["loc"], error["type"] == "extra_forbidden")
+        # The alternatives of a union are one problem.
+        words, _ = told.setdefault((location, repr(error["input"])), ({}, error))
+        words[_words(schema, location, error)] = None
+    # What is wrong within a value is the reason why none of its alternatives fits.
+    within = {location[:depth] for location, _ in told for depth in range(len(location))}
+    return [
+        _line(location, list(words), error)
+        for (location, _), (words, error) in told.items()
+        if location not in within or error["type"] == "value_error"
+    ]
+
+
+def _of_the_list(error):
+    """An item that is missing is a mistake of the list it is missing in."""
+    if error["type"] == "missing" and isinstance(error["loc"][-1], int):
+        return {**error, "type": "tuple_type", "loc": error["loc"][:-1]}
+    return error
+
+
+def _line(location, words, error):
+    where = ".".join(str(part) for part in location) or "(whole config)"
+    text = (
+        _alternatives(words) if all(t.startswith("must be ") for t in words) else "; ".join(words)
+    )
+    if error["type"] in ("extra_forbidden", "missing") or "Received: " in text:
+        return f"{where}: {text}"
+    received = "null" if error["input"] is None else repr(error["input"])
+    if len(received) > _LONGEST:
+        received = received[: _LONGEST - 3] + "..."
+    return f"{where}: {text}. Received: {received}"
+
+
+def _alternatives(words):
+    null = any(text.endswith(" or null") for text in words)
+    kinds = [text.removeprefix("must be ").removesuffix(" or null") for text in words]
+    several = len(kinds) > 1
+    return f"must be {', or '.join(kinds)}{',' * (null and several)}{' or null' * null}"
+
+
+def _words(schema, location, error):
+    """What is wrong with one value."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown key; {_suggest(schema, location)}"
+    if kind == "missing":
+        return "missing"
+    if kind in _BOUNDS:
+        word, key = _BOUNDS[kind]
+        return f"must be {word} {context[key]:g}"
+    if kind == "finite_number":
+        return "must be a finite number"
+    annotation, default = _annotated(schema, location)
+    null = " or null" if type(None) in typing.get_args(annotation) else ""
+    if kind == "literal_error":
+        return f"must be {context['expected']}{null}"
+    if kind.partition("_")[0] in _ONE:
+        quotes = isinstance(error["input"], (bool, int, float)) and kind == "string_type"
+        hint = f", in quotes where it looks like something else: '{error['input']}'"
+        return f"must be {_ONE[kind.partition('_')[0]]}{null}{hint if quotes else ''}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        keys = [name for model in _models_in(annotation) for name in model.model_fields]
+        more = ", ..." if len(keys) > _MOST_KEYS else ""
+        shown = f" ({', '.join(keys[:_MOST_KEYS])}{more})" if keys else ""
+        return f"must be a section of keys{shown}{null}"
+    sequence = _sequence(annotation)
+    if kind == "too_long" and (sequence is None or Ellipsis in sequence):
+        return f"must be a list of at most {context['max_length']}"
+    if kind in ("tuple_type", "list_type", "too_short", "too_long") and sequence:
+        return f"must be {_list_in_words(sequence, default)}{null}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _annotated(schema, location):
+    """The annotation of a place in the schema and its default, None where it has none."""
+    models, annotation, default = [schema], None, None
+    for part in location:
+        sequence = _sequence(annotation)
+        if isinstance(part, int) and sequence:
+            annotation = sequence[0] if Ellipsis in sequence else sequence[part % len(sequence)]
+            default = None
+        else:
+            fields = [m.model_fields[part] for m in models if part in m.model_fields]
+            if not fields:
+                return None, None
+            annotation, default = fields[0].annotation, fields[0].default
+        models = list(_models_in(annotation))
+    return annotation, default
+
+
+def _sequence(annotation):
+    """The items of the first list or tuple that an annotation allows; None for none."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple:
+        return arguments
+    if origin is list:
+        return (*arguments, Ellipsis)
+    if origin is typing.Annotated:
+        return _sequence(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return next(filter(None, map(_sequence, arguments)), None)
+    return None
+
+
+def _list_in_words(sequence, default):
+    several = "lists" if _sequence(sequence[0]) else _SEVERAL.get(_plain(sequence[0]))
+    count = "" if Ellipsis in sequence else f"{len(sequence)} "
+    shown = default if isinstance(default, tuple) and default else _example(sequence)
+    text = f"a list of {count}{several or 'items'}"
+    return text if shown is None else f"{text} such as {_yaml(shown)}"
+
+
+def _example(sequence):
+    count = 2 if Ellipsis in sequence else len(sequence)
+    inner = _sequence(sequence[0])
+    if inner:
+        example = _example(inner)
+        return None if example is None else (example,) * count
+    known = _EXAMPLES.get(_plain(sequence[0]), ())[:count]
+    return known if len(known) == count else None
+
+
+def _plain(annotation):
+    """A type without what it is annotated with."""
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return annotation
+
+
+def _yaml(value):
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _without_tags(schema, location, unknown):
+    """A location without what pydantic calls the alternatives of a union."""
+    models, kept, mapping = [schema], [], False
+    for depth, part in enumerate(location):
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        last = unknown and depth == len(location) - 1
+        if isinstance(part, int) or fields or last or mapping:
+            kept.append(part)
+        if fields:
+            models = [m for field in fields for m in _models_in(field.annotation)]
+            # Its keys are in no schema.
+            mapping = any(typing.get_origin(field.annotation) is dict for field in fields)
+    return tuple(kept)
+
+
+def _suggest(schema, location):
+    """Names the valid key nearest to an unknown one: beside it, or else anywhere."""
+    *parents, key = location
+    models = [schema]
+    for part in parents:
+        # Indices name no field.
+        inner = [m for model in models for m in _models_of(model, part)]
+        models = inner or models
+    siblings = sorted({name for model in models for name in model.model_fields})
+    prefix = ".".join(str(p) for p in parents)
+    close = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {f'{prefix}.{close[0]}' if prefix else close[0]}?"
+    paths = _paths(schema)
+    leaves = [path.rsplit(".", 1)[-1] for path in paths]
+    close = difflib.get_close_matches(str(key), leaves, n=1, cutoff=0.7)
+    if close:
+        return f"did you mean {paths[leaves.index(close[0])]}?"
+    return f"valid keys here: {', '.join(siblings)}"
+
+
+def _models_of(model, field):
+    if field not in model.model_fields:
+        return []
+    return list(_models_in(model.model_fields[field].annotation))
+
+
+def _models_in(annotation):
+    """Schemas that a type annotation mentions, inside unions, lists and dicts too."""
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _paths(schema, prefix="", seen=()):
+    paths = []
+    for name in schema.model_fields:
+        paths.append(prefix + name)
+        for model in _models_of(schema, name):
+            if model not in seen:
+                paths += _paths(model, f"{prefix}{name}.", (*seen, schema))
+    return paths
