@@ -55,7 +55,7 @@ MISTAKES = {
     "typo in a key": (TRAIN, [OWN, "--set", "train.stepz=3"], "did you mean train.steps?"),
     "typo in a word": (TRAIN, [OWN, "--set", "epoch=3"], "did you mean epochs?"),
     "text where a number belongs": (TRAIN, [OWN, "--batch", "many"], "data.pipeline.batch_size:"),
-    "batch of nothing": (TRAIN, [OWN, "--batch", "0"], "greater than or equal to 1"),
+    "batch of nothing": (TRAIN, [OWN, "--batch", "0"], "must be at least 1"),
     "steps and epochs": (
         TRAIN,
         [OWN, "--set", "train.epochs=2"],
