@@ -5,13 +5,13 @@ import os
 import platform
 from pathlib import Path
 
-import keras
-
 _PACKAGES = ("keras-resnet-detection", "keras", "tensorflow", "jax", "numpy")
 
 
 def describe_machine():
     """Dict of processor, cores, accelerators, backend, precision and versions."""
+    import keras  # `processor` is also for those who want no framework in their process
+
     found = {
         "processor": processor(),
         "cores": os.cpu_count(),

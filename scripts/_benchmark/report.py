@@ -2,8 +2,10 @@
 
 import datetime
 import importlib.metadata
+import importlib.util
 import os
 import platform
+import runpy
 import subprocess
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "torchvision", "pycocotools", "numpy")
@@ -13,11 +15,9 @@ _AT_LEAST = ("speedup",)
 
 def machine():
     """Dict of processor, cores, accelerators and versions."""
-    from keras_resnet.report.machine import processor
-
     return {
         "date": datetime.date.today().isoformat(),
-        "processor": processor(),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "device": _device(),
         "python": platform.python_version(),
@@ -165,6 +165,12 @@ def _device():
     if found.returncode or not names:
         return "CPU"
     return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
+
+
+def _processor():
+    # The package would bring a framework into this process, beside what is measured.
+    (package,) = importlib.util.find_spec("keras_resnet").submodule_search_locations
+    return runpy.run_path(f"{package}/report/machine.py")["processor"]()
 
 
 def _version(name):

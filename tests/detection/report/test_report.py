@@ -13,8 +13,8 @@ from PIL import Image
 from detection.data.dataset import Category, DetectionDataset, Record
 from detection.evaluation import evaluate
 from detection.report import write_report
-from keras_resnet.report.charts import line_chart
 from detection.report.gallery import best_threshold, choose, judge, match_image
+from keras_resnet.report.charts import line_chart
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
