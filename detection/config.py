@@ -223,6 +223,8 @@ class ExpectedConfig(StrictModel):
     mAP07: _Share | None = Field(None, description="VOC07 mAP, 11 points")
     tolerance: PositiveFloat = Field(description="by how much a run may differ")
     source: str
+    images: PositiveInt | None = Field(None, description="of the split it was measured on")
+    classes: PositiveInt | None = Field(None, description="likewise; with other data: no figures")
 
     @model_validator(mode="after")
     def _some_figure(self):

@@ -64,8 +64,9 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         say(f"every image in {len(augment.views(model.preprocessing))} views: {augment}")
         results = predict_images(model, dataset, augment, config.data.pipeline.batch_size)
     metrics = evaluate(dataset.to_coco(), results, curves=True)
-    if config.expected is not None:
-        metrics["expected"] = expectation(config, split)
+    expected = expectation(config, dataset, split)
+    if expected is not None:
+        metrics["expected"] = expected
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_metrics(output / "metrics.json", metrics)

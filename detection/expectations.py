@@ -11,29 +11,44 @@ _SAME = (
 )
 
 
-def expectation(config, split="val"):
+def expectation(config, dataset, split="val"):
     """The figures that a configuration expects, with what keeps a run from being compared.
 
     Those of a shipped configuration are of its own data and length of training; they stay in
     configurations that are made from it.
 
     Args:
-        config: a `detection.config.Config` with `expected`.
-        split: str, the evaluated split.
+        config: a `detection.config.Config`.
+        dataset: the `DetectionDataset` that is evaluated on.
+        split: str, which split of the configuration that is.
 
     Returns:
         dict of `config.expected`; with `not_comparable`, keys as text, where they differ from the
-        shipped configuration.
+        shipped configuration. None where nothing is expected, or of other data: of another number
+        of images or classes than there are.
     """
-    found = config.expected.model_dump(exclude_none=True)
-    shipped = map(load_config, available_configs("detection"))
-    changes = [_changes(config, other) for other in shipped if other.expected == config.expected]
+    if config.expected is None:
+        return None
+    shipped = [load_config(name) for name in available_configs("detection")]
+    shipped = [other for other in shipped if _figures(other) == _figures(config)]
+    changes = [_changes(config, other) for other in shipped]
+    for expected in (config.expected, *(other.expected for other in shipped)):
+        others = expected.images not in (None, len(dataset))
+        if (others and split == "val") or expected.classes not in (None, len(dataset.categories)):
+            return None
+    found = _figures(config)
     changed = min(changes, key=len, default=[])
     if split != "val":
         changed = [*changed, f"the split {split}"]
     if changed:
         found["not_comparable"] = ", ".join(changed)
     return found
+
+
+def _figures(config):
+    if config.expected is None:
+        return None
+    return config.expected.model_dump(exclude={"images", "classes"}, exclude_none=True)
 
 
 def _changes(config, shipped):

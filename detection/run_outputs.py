@@ -34,8 +34,9 @@ def write_outputs(config, say, started, folder, logs, best, results, dataset):
     drawn = draw_validation(dataset, results, folder, config.run.pictures)
     # The best epoch was chosen on this very split; the last one was not.
     metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
-    if config.expected is not None:
-        metrics["expected"] = expectation(config)
+    expected = expectation(config, dataset)
+    if expected is not None:
+        metrics["expected"] = expected
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
     write_report(folder, dataset, results, metrics)

@@ -8,13 +8,33 @@ import yaml
 import detection
 from detection.evaluation import summary_table
 from detection.expectations import expectation
+from keras_resnet.training.config import available_configs
 from tests.detection.test_recipes import TRUTH
 
 NAMED = ("quickstart", "bccd", "coco_r50_fpn_1x", "coco_r50_fpn_3x", "voc0712_r50_fpn")
 
 
+# What the authors of the data sets say: images of the split for validation, classes.
+COUNTS = {"quickstart": (100, 3), "bccd": (72, 3), "coco": (5000, 80), "voc": (4952, 20)}
+
+
+class Data:
+    """As much of a data set as is looked at."""
+
+    def __init__(self, images, classes):
+        self.images, self.categories = images, range(classes)
+
+    def __len__(self):
+        return self.images
+
+
+def counts(name):
+    return next((found for start, found in COUNTS.items() if name.startswith(start)), (100, 3))
+
+
 def differs(name, *overrides, split="val"):
-    return expectation(detection.load_config(name, overrides), split).get("not_comparable")
+    config = detection.load_config(name, overrides)
+    return expectation(config, Data(*counts(name)), split).get("not_comparable")
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -42,6 +62,23 @@ def test_the_same_images_in_smaller_batches_are_comparable():
     assert differs("bccd", "data.root=elsewhere/bccd") is None
 
 
+@pytest.mark.parametrize("name", available_configs("detection"))
+def test_other_data_have_no_expected_figures(name):
+    config = detection.load_config(name, ["run.name=mine"])
+    images, classes = counts(name)
+    if config.expected is None:
+        assert expectation(config, Data(images, classes)) is None
+        return
+    assert "images" not in expectation(config, Data(images, classes))
+    assert expectation(config, Data(images - 1, classes)) is None
+    assert expectation(config, Data(images, classes + 1)) is None
+    # A run of earlier does not say on what its figures were measured.
+    old = config.expected.model_copy(update={"images": None, "classes": None})
+    old = config.model_copy(update={"expected": old})
+    assert expectation(old, Data(images, classes)) == expectation(config, Data(images, classes))
+    assert expectation(old, Data(images + 1, classes)) is None
+
+
 def test_own_expectations_are_of_own_data(tmp_path):
     own = {"extends": "quickstart", "train": {"steps": 20}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
@@ -55,7 +92,7 @@ def test_no_verdict_is_printed():
     found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 16], "score": 0.9}]
     metrics = detection.evaluation.evaluate(TRUTH, found)
     config = detection.load_config("quickstart", ["train.steps=20", "data.shapes.seed=1"])
-    metrics["expected"] = json.loads(json.dumps(expectation(config)))
+    metrics["expected"] = json.loads(json.dumps(expectation(config, Data(100, 3))))
     text = summary_table(metrics)
     assert "expected of the table in the README: not comparable, for these differ:" in text
     assert "\n  data.shapes.seed, train.steps\n" in text
