@@ -342,8 +342,8 @@ class FasterRCNN(keras.Model):
                 that of the configuration, `model.test_time`, if it has one; `False` for none.
 
         Returns:
-            A `Detections` (for a single image) or a list of them, with boxes in
-            pixels of the image as given.
+            A `Detections` (for a single image) or a list of them, with boxes in pixels of the
+            image as given. A notebook shows both as pictures.
 
         Example:
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from detection.data.dataset import DetectionDataset
 from detection.data.transforms import prepare_image, resized_size
+from detection.detection_list import DetectionList
 from detection.detections import Detections
 from detection.evaluation.results import to_coco_results
 from detection.load_image import load_image
@@ -29,7 +30,7 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
             for none.
 
     Returns:
-        `Detections`, or a list of them for a list.
+        `Detections`, or a list of them (a `DetectionList`) for a list.
 
     Raises:
         ValueError: naming the image that cannot be read.
@@ -50,7 +51,7 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
             _run(model, look, shapes, waiting.pop(shapes), results, score_threshold)
     for shapes, group in waiting.items():
         _run(model, look, shapes, group, results, score_threshold)
-    return [replace(found, source=source) for found, source in zip(results, images)]
+    return DetectionList(replace(found, source=image) for found, image in zip(results, images))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ LAYERS = (
     ("cascade",),
     ("faster_rcnn", "multi_view", "data", "evaluation", "plots"),
     ("model_config", "visualize", "datasets", "load_image", "serving_ops"),
-    ("detections",),
+    ("detections", "detection_list"),
     ("predict",),
     ("config", "weights"),
     ("backbones",),

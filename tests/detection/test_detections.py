@@ -1,13 +1,20 @@
 """Detections as text, plain data, tables and pictures."""
 
+import base64
+import copy
+import io
+import pickle
+import re
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from detection import Detections
+from detection.detection_list import DetectionList
 from detection.visualize import draw_detections
 
 PIXELS = np.full((60, 80, 3), 128, "uint8")
@@ -99,3 +106,41 @@ def test_drawing_on_nothing_or_on_another_image(found):
         many(1).draw()
     with pytest.raises(ValueError, match=r"\(30, 30\) \(height, width\)"):
         found.draw(np.zeros((30, 30, 3), "uint8"))
+
+
+def test_text_of_a_list(found):
+    listed = DetectionList([replace(found, source="a\x1b[2Jb.jpg"), many(0), many(3)])
+    assert repr(listed).splitlines() == [
+        "3 images",
+        "  [0] a\\x1b[2Jb.jpg: 1 dog, 1 cat",
+        "  [1]: nothing",
+        "  [2]: 3 cat",
+    ]
+    assert repr(DetectionList([many(1)] * 30)).splitlines()[-1] == "  … and 10 more"
+    assert repr(DetectionList()) == "0 images"
+
+
+def test_a_list_is_a_list(found):
+    listed = DetectionList([found, many(1)])
+    assert isinstance(listed, list) and len(listed) == 2 and listed[0] is found
+    assert type(listed[:1]) is DetectionList and list(listed[:1]) == [found]
+    assert listed == [found, *listed[1:]] and found in listed
+    for copied in (copy.copy(listed), pickle.loads(pickle.dumps(listed))):
+        assert type(copied) is DetectionList and len(copied) == 2
+
+
+def test_a_notebook_gets_the_pictures_of_a_list(found):
+    wide = replace(found, size=(60, 800), source=np.full((60, 800, 3), 9, "uint8"))
+    hostile = replace(found, names=["<script>", "cat"], source="<b>gone.jpg")
+    page = DetectionList([found, wide, many(1), hostile])._repr_html_()
+    encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in encoded]
+    assert [picture.size for picture in pictures] == [(80, 60), (360, 27)]
+    np.testing.assert_array_equal(np.asarray(pictures[0]), np.asarray(found.draw()))
+    assert re.findall("<figcaption>(.*?)</figcaption>", page)[2:] == [
+        "[2]: 1 cat",
+        "[3] &lt;b&gt;gone.jpg: 1 &lt;script&gt;, 1 cat",
+    ]
+    assert "<script>" not in page and "<b>" not in page
+    many_pages = DetectionList([many(1)] * 14)._repr_html_()
+    assert many_pages.count("<figure ") == 12 and "… and 2 more" in many_pages

@@ -1,0 +1,74 @@
+"""What was found in several images, as a notebook and a terminal show it."""
+
+import base64
+import html
+import io
+import os
+from collections import Counter
+
+from keras_resnet.data.printable import printable
+
+_SHOWN_LINES, _SHOWN_PICTURES = 20, 12
+_LONGEST_SIDE = 360  # pixels of a picture
+_STYLE = "display:flex;flex-wrap:wrap;align-items:flex-end;gap:12px"
+
+
+class DetectionList(list):
+    """A list of `Detections`, which a notebook shows as pictures beside each other.
+
+    Its text has a line for each image. Parts of it (`found[:4]`) are shown likewise.
+
+    Args:
+        iterable: `Detections`, as for `list`.
+
+    Example:
+
+    ```python
+    found = model.detect(["a.jpg", "b.jpg"])
+    print(found)                     # 2 images: a line for each
+    found[0].draw().save("a_drawn.jpg")
+    ```
+    """
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        return DetectionList(found) if isinstance(index, slice) else found
+
+    def __repr__(self):
+        lines = [f"{len(self)} image{'' if len(self) == 1 else 's'}"]
+        lines += [_caption(number, found) for number, found in enumerate(self[:_SHOWN_LINES])]
+        if len(self) > _SHOWN_LINES:
+            lines.append(f"… and {len(self) - _SHOWN_LINES} more")
+        return "\n  ".join(lines)
+
+    def _repr_html_(self):
+        figures = [_figure(number, found) for number, found in enumerate(self[:_SHOWN_PICTURES])]
+        more = len(self) - _SHOWN_PICTURES
+        if more > 0:
+            figures.append(f"<div>… and {more} more</div>")
+        return f'<div style="{_STYLE}">{"".join(figures)}</div>'
+
+
+def _caption(number, found):
+    source = found.source
+    name = f" {printable(source, 60)}" if isinstance(source, (str, os.PathLike)) else ""
+    counts = Counter(found.names).items()
+    listed = ", ".join(f"{count} {printable(label, 60)}" for label, count in counts) or "nothing"
+    return f"[{number}]{name}: {listed}"
+
+
+def _figure(number, found):
+    caption = f"<figcaption>{html.escape(_caption(number, found))}</figcaption>"
+    picture = ""
+    if found.source is not None:
+        try:
+            drawn = found.draw()
+        except ValueError as error:  # the file is gone by now, or another
+            picture = f"<div>{html.escape(printable(error))}</div>"
+        else:
+            drawn.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+            file = io.BytesIO()
+            drawn.save(file, "PNG")
+            encoded = base64.b64encode(file.getvalue()).decode()
+            picture = f'<img src="data:image/png;base64,{encoded}">'
+    return f'<figure style="margin:0;max-width:{_LONGEST_SIDE}px">{picture}{caption}</figure>'
