@@ -65,7 +65,12 @@ class ZeroPadShortcut(keras.layers.Layer):
             x, pads = inputs[:, :, step, step], [[0, 0], self._pad, [0, 0], [0, 0]]
         else:
             x, pads = inputs[:, step, step, :], [[0, 0], [0, 0], [0, 0], self._pad]
-        return ops.pad(x, pads) if any(self._pad) else x
+        if not any(self._pad):
+            return x
+        # A zero that is a tensor makes TensorFlow take PadV2. Its op Pad would be merged with the
+        # convolution to whose output the shortcut is added, as if it padded that one's images
+        # (2.21 with oneDNN): memory that is free by then is read.
+        return ops.pad(x, pads, constant_values=ops.zeros((), x.dtype))
 
     def get_config(self):
         return {

@@ -28,6 +28,17 @@ def test_where_the_zeros_of_option_a_go(zeros, front, behind):
     np.testing.assert_array_equal(first(x.transpose(0, 3, 1, 2)), expected.transpose(0, 3, 1, 2))
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's graphs")
+def test_the_zeros_of_option_a_are_not_taken_for_the_padding_of_a_convolution():
+    """TensorFlow merges an op Pad with whatever fused convolution reads it, also as a summand."""
+    import tensorflow as tf
+
+    layer = ZeroPadShortcut(7, 2, data_format="channels_last")
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec([None, 5, 6, 4])).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert "PadV2" in kinds and "Pad" not in kinds
+
+
 @pytest.mark.parametrize("size", [(6, 4), (5, 7)])
 def test_average_pool_shortcut_averages_the_pixels_there_are(size):
     x = images(2, *size, 3)
