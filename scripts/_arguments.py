@@ -158,6 +158,22 @@ def overrides_of(arguments, kind):
     return found
 
 
+def word_given(arguments, name):
+    """The value of a word that stands for no key: of its flag, or else the last after `--set`.
+
+    Args:
+        arguments: parsed arguments of `add_config_arguments`.
+        name: str, the word.
+
+    Returns:
+        str, or None where it was not given.
+    """
+    flag = getattr(arguments, f"word_{name}")
+    pairs = [text.partition("=") for text in arguments.set]
+    after = [value.strip() for word, _, value in pairs if word.strip() == name]
+    return flag if flag is not None else after[-1] if after else None
+
+
 def load_with(load, source, overrides, arguments=None):
     """Loads a configuration; an image side given by `imgsz` is also that of a jittered canvas.
 

@@ -65,14 +65,23 @@ def _image_side(*keys):
     return overrides
 
 
-def _no_overwriting(value):
-    if value.lower() in ("false", "0", "no"):
-        return []
-    raise ValueError(
-        "Run folders are never overwritten, so there is no exist_ok: a new run gets the next free "
-        "name (train, train2, ...). resume=auto continues the run in the folder if there is one; "
-        f"to begin anew under the same name, delete the folder. Received: exist_ok={value}"
-    )
+def _no_overwriting(instead):
+    def refuse(value):
+        if value.lower() in ("false", "0", "no"):
+            return []
+        raise ValueError(
+            "Run folders are never overwritten, so there is no exist_ok: a new run gets the next "
+            f"free name (train, train2, ...). {instead} Received: exist_ok={value}"
+        )
+
+    return refuse
+
+
+_CONTINUE = (
+    "resume=auto continues the run in the folder if there is one; to begin anew under the same "
+    "name, delete the folder."
+)
+_ANY_FOLDER = "--output FOLDER writes into that very folder, whatever it holds."
 
 
 def _resume(value):
@@ -180,10 +189,24 @@ WORDS = {
         "parallel readers of images",
         dict.fromkeys((*_TRAINING, EVALUATION), ("data.pipeline.workers={}",)),
     ),
-    "project": Word("FOLDER", "folder of all runs", dict.fromkeys(_TRAINING, _text("run.project"))),
-    "name": Word("NAME", "name of the run", dict.fromkeys(_TRAINING, _text("run.name"))),
+    "project": Word(
+        "FOLDER",
+        {PREDICTION: "folder of what is written (default: .)", None: "folder of all runs"},
+        {**dict.fromkeys(_TRAINING, _text("run.project")), PREDICTION: ()},
+    ),
+    "name": Word(
+        "NAME",
+        {PREDICTION: "its name there (default: predictions)", None: "name of the run"},
+        {**dict.fromkeys(_TRAINING, _text("run.name")), PREDICTION: ()},
+    ),
     "exist_ok": Word(
-        "BOOL", "refused: nothing is overwritten", dict.fromkeys(_TRAINING, _no_overwriting), "true"
+        "BOOL",
+        "refused: nothing is overwritten",
+        {
+            **dict.fromkeys(_TRAINING, _no_overwriting(_CONTINUE)),
+            PREDICTION: _no_overwriting(_ANY_FOLDER),
+        },
+        "true",
     ),
     "resume": Word(
         "auto", "continue the run; auto: or begin it", dict.fromkeys(_TRAINING, _resume), "true"

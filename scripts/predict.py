@@ -2,7 +2,7 @@
 
 Example: python scripts/predict.py runs/quickstart photo.jpg folder/of/images --conf 0.5
 
-In the output folder are, beside the pictures:
+They go into a new folder, predictions (predictions2, ... if that exists), beside the pictures:
   detections.json  for each path its detections, or the error of an image that cannot be read
   detections.csv   a row for each detection: path, x1, y1, x2, y2 (pixels), class, score
 """
@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from _arguments import add_config_arguments, only_the_model, overrides_of
+from _arguments import add_config_arguments, only_the_model, overrides_of, word_given
 from _common import EXIT_CODES, quiet_start, run, shown
 from _words import PREDICTION
 
@@ -29,28 +29,37 @@ def main():
     )
     parser.add_argument("model", help="run folder, artefact or .keras file")
     parser.add_argument("images", nargs="+", help="image files and folders of images")
-    parser.add_argument("--output", default="predictions", help="folder to write to")
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="this very folder, instead of a new one in --project"
+    )
     parser.add_argument("--score", type=float, help="the same as --conf (default: 0.5)")
     add_config_arguments(parser, PREDICTION, bad_images=False)
     parser.add_argument("--trust", action="store_true", help="load a .keras file of known origin")
     arguments = parser.parse_args()
     overrides = only_the_model(overrides_of(arguments, PREDICTION))
     score = _least_score(arguments)
+    project, name = (word_given(arguments, word) for word in ("project", "name"))
+    if arguments.output is not None and (project, name) != (None, None):
+        parser.error("--output and --project or --name exclude each other")
 
     quiet_start(arguments)
     paths = find_images(arguments.images)
     import detection
     from detection.load_image import load_image
     from keras_resnet.data.printable import printable
-    from keras_resnet.training.run import check_output_folder
+    from keras_resnet.training.run import check_output_folder, check_run_name, new_run_folder
 
-    check_output_folder(arguments.output)
+    place = (project or ".", name or "predictions")
+    if arguments.output is None:
+        check_run_name(*place)
+    else:
+        check_output_folder(arguments.output)
     model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
     if score < model.architecture["roi_heads"]["score_threshold"]:
         # The model as it was trained drops those.
         overrides.append(f"roi_heads.score_threshold={score}")
         model = detection.load(arguments.model, trust=arguments.trust, overrides=overrides)
-    output = Path(arguments.output)
+    output = new_run_folder(*place) if arguments.output is None else Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     results, failed = {}, 0
     for path, name in zip(paths, _unique_names(paths)):
@@ -80,19 +89,13 @@ def main():
 
 
 def _least_score(arguments):
-    given = [text.partition("=")[2] for text in arguments.set if text.partition("=")[0] == "conf"]
-    if arguments.word_conf is not None:
-        given.append(arguments.word_conf)
-    if arguments.score is not None:
-        given.append(arguments.score)
+    given = word_given(arguments, "conf") if arguments.score is None else arguments.score
     try:
-        score = float(given[-1]) if given else 0.5
+        score = 0.5 if given is None else float(given)
     except ValueError:
         score = -1.0
     if not 0 <= score <= 1:
-        raise ValueError(
-            f"The least score (conf) is a number from 0 to 1. Received: conf={given[-1]}"
-        )
+        raise ValueError(f"The least score (conf) is a number from 0 to 1. Received: conf={given}")
     return score
 
 

@@ -50,3 +50,26 @@ def test_nothing_found_is_a_table_without_rows(in_process, tmp_path, monkeypatch
     assert code == 2 and "1 of 2 images could not be read" in err
     table = (tmp_path / "predictions" / "detections.csv").read_text()
     assert table.splitlines() == ["path,x1,y1,x2,y2,class,score"]
+
+
+def test_nothing_is_written_over(in_process, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(small_model(), tmp_path / "model")
+    Image.new("RGB", (64, 64)).save("a.png")
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "predictions" / "detections.csv").write_text("mine")
+    given = ([], ["--project", "x", "--name", "y"], ["--set", "project=x", "name=y"])
+    for words, folder in zip(given, ("predictions2", "x/y", "x/y2")):
+        code, out, err = in_process("predict.py", "model", "a.png", *words)
+        assert (code, err) == (0, "")
+        assert f"{folder}/detections.csv" in out and (tmp_path / folder / "a.jpg").is_file()
+    assert (tmp_path / "predictions" / "detections.csv").read_text() == "mine"
+    code, _, err = in_process("predict.py", "model", "a.png", "--exist-ok")
+    assert code == 2 and "--output FOLDER writes into that very folder" in err
+    code, _, err = in_process("predict.py", "model", "a.png", "--output", "x", "--name", "y")
+    assert code == 2 and "exclude each other" in err
+    code, _, err = in_process("predict.py", "model", "a.png", "--name", "y/z")
+    assert code == 2 and "Received: name='y/z'" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *("a.png", "model", "predictions", "predictions2", "x")
+    ]
