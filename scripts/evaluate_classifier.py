@@ -36,9 +36,9 @@ def main():
     print(f"{source.name}, {classes} classes\n{dataset.summary()}")
     if note:
         print(f"note: {note}")
-    started = time.monotonic()
+    started, rows = time.monotonic(), []
     figures = evaluate_views(
-        source.model, dataset, views, arguments.batch, arguments.limit, _progress()
+        source.model, dataset, views, arguments.batch, arguments.limit, _progress(), rows
     )
     report = {
         "weights": arguments.weights,
@@ -55,10 +55,31 @@ def main():
     }
     print(_table(report))
     if arguments.output:
-        path = Path(arguments.output)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        print(f"written     {path}")
+        _write(Path(arguments.output), report, dataset, rows, arguments.limit)
+
+
+def _write(output, report, dataset, rows, limit):
+    """A file of figures, or a folder with the page and the plots, too."""
+    from keras_resnet.classification.multi_crop import evaluated_positions
+    from keras_resnet.classification.predictions import Predictions
+    from keras_resnet.classification.run_outputs import write_plots_and_page
+
+    alone = output.suffix == ".json"
+    path = output if alone else output / "metrics.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(f"written     {path}")
+    if alone:
+        return
+    positions = evaluated_positions(len(dataset), limit)
+    metrics = {"accuracy": report["top1"], **{k: report[k] for k in ("top5", "loss", "seconds")}}
+    if report["published_top1"] is not None:
+        metrics["published_accuracy"] = report["published_top1"]
+    told = ("weights", "protocol", "scales", "resize", "crop", "interpolation")
+    about = [(name, report[name]) for name in told if report.get(name) is not None]
+    write_plots_and_page(
+        output, dataset, Predictions.of_batches(rows, positions), metrics, print, about
+    )
 
 
 def _parse():
@@ -94,7 +115,11 @@ def _parse():
     )
     parser.add_argument("--batch", type=_positive, default=64, help="views computed at a time")
     parser.add_argument("--limit", type=_positive, help="only so many images, evenly spread")
-    parser.add_argument("--output", help="JSON file to write")
+    parser.add_argument(
+        "--output",
+        help="folder for metrics.json, report.html and confusion matrices; or a file that ends in "
+        ".json, for the figures alone",
+    )
     arguments = parser.parse_args()
     scaled = arguments.protocol == "multi-scale"
     if scaled and (arguments.resize is not None or arguments.crop is not None):

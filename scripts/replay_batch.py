@@ -51,9 +51,9 @@ def _load(folder, place):
         model = detection.load(place)
         model.compile()
         return model
+    from keras_resnet.classification.build import compile_classifier
     from keras_resnet.classification.config import load_classifier_config
     from keras_resnet.classification.model import load_classifier
-    from keras_resnet.classification.train import compile_classifier
 
     model = load_classifier(place)
     config = load_classifier_config(str(path))

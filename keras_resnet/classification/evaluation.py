@@ -13,6 +13,11 @@ class ClassificationFigures:
     Of equal logits the lower class comes first, as `argmax` takes it; an image whose own logit is
     not finite is wrong.
 
+    Args:
+        rows: list, to which each batch adds `(labels, predicted, scores)`, arrays `(B,)`: the
+            class with the highest logit, -1 where that is no number, and its probability. Rows
+            that do not count are among them, with the label -1. None to keep only sums.
+
     Example:
     >>> figures = ClassificationFigures()
     >>> figures.add(np.array([[0.0, 0.0], [3.0, 1.0]]), np.array([1, 0]))
@@ -20,7 +25,8 @@ class ClassificationFigures:
     0.5
     """
 
-    def __init__(self):
+    def __init__(self, rows=None):
+        self._rows = rows
         self._loss, self._first, self._fifth, self._count = 0.0, 0, 0, 0
 
     def add(self, logits, labels):
@@ -30,13 +36,20 @@ class ClassificationFigures:
             logits: float array `(B, classes)`.
             labels: int array `(B,)`, -1 for rows that do not count.
         """
-        logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
-        logits, labels = logits[labels >= 0], labels[labels >= 0]
-        if not len(labels):
-            return
+        logits, everyone = np.asarray(logits, "float64"), np.asarray(labels)
+        real = everyone >= 0
+        predicted = np.full(len(everyone), -1, "int32")
+        scores = np.zeros(len(everyone), "float32")
+        if real.any():
+            predicted[real], scores[real] = self._count_in(logits[real], everyone[real])
+        if self._rows is not None:
+            self._rows.append((everyone.astype("int32"), predicted, scores))
+
+    def _count_in(self, logits, labels):
         own = logits[np.arange(len(labels)), labels]
         top = logits.max(axis=1)
-        self._loss += float(np.sum(np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - own))
+        total = np.exp(logits - top[:, None]).sum(axis=1)
+        self._loss += float(np.sum(np.log(total) + top - own))
         before = np.arange(logits.shape[1])[None] < labels[:, None]
         rank = (logits > own[:, None]).sum(axis=1)
         rank += ((logits == own[:, None]) & before).sum(axis=1)
@@ -44,6 +57,9 @@ class ClassificationFigures:
         self._first += int((rank == 0).sum())
         self._fifth += int((rank < 5).sum())
         self._count += len(labels)
+        predicted = np.where(np.isfinite(top), logits.argmax(axis=1), -1)
+        # The highest logit's own term of `total` is 1.
+        return np.where(rank == 0, labels, predicted), np.nan_to_num(1.0 / total)
 
     @property
     def sums(self):
@@ -78,7 +94,7 @@ class ClassificationFigures:
         }
 
 
-def evaluate_logits(model, batches):
+def evaluate_logits(model, batches, rows=None):
     """Evaluates a model from whatever the batches hold to logits.
 
     Args:
@@ -86,6 +102,8 @@ def evaluate_logits(model, batches):
         batches: what `make_batches` returns outside training: `(x, y)`, int labels `y` `(B,)`,
             -1 for rows that only fill the batch. Where several processes train together, this
             one's share of them; the figures are those of all.
+        rows: list, to which this process' batches add what was predicted for each image, see
+            `ClassificationFigures`; None to keep nothing.
 
     Returns:
         Dict of floats `loss` (mean cross-entropy), `accuracy` (top-1) and `top5`, and the int
@@ -99,7 +117,7 @@ def evaluate_logits(model, batches):
     figures = evaluate_logits(model, batches)
     ```
     """
-    own, everyone = ClassificationFigures(), ClassificationFigures()
+    own, everyone = ClassificationFigures(rows), ClassificationFigures()
     with on_own_device(model):
         for x, labels in numpy_batches(batches):
             own.add(predict_batch(model, x), labels)

@@ -71,7 +71,7 @@ def _scaled(image, scales, interpolation):
     return [np.stack([scaled, scaled[:, ::-1]]) for scaled in sizes]
 
 
-def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=None):
+def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=None, rows=None):
     """Evaluates a classifier by the mean of its probabilities over several views of an image.
 
     Args:
@@ -82,6 +82,9 @@ def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=No
             so many fewer.
         limit: int, evaluate only so many images, evenly spread over the data set; None for all.
         progress: callable that gets the number of images done and of all.
+        rows: list, to which batches add what was predicted for each image, see
+            `ClassificationFigures`; the images are those at `evaluated_positions`. None to keep
+            nothing.
 
     Returns:
         Dict of floats `loss` (mean of minus the logarithm of the right class's mean
@@ -100,8 +103,8 @@ def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=No
             "`batch_size` and `limit` must be at least 1. "
             f"Received: batch_size={batch_size}, limit={limit}"
         )
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    positions = np.linspace(0, len(dataset) - 1, count).round().astype("int64")
+    positions = evaluated_positions(len(dataset), limit)
+    count = len(positions)
     chunks = [positions[i : i + batch_size] for i in range(0, count, batch_size)]
     forward = _Forward(model, batch_size * 224 * 224)
 
@@ -111,7 +114,7 @@ def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=No
         except ValueError as error:
             raise ValueError(f"{dataset.where(int(position))}: {error}") from None
 
-    figures, done = ClassificationFigures(), 0
+    figures, done = ClassificationFigures(rows), 0
     with concurrent.futures.ThreadPoolExecutor() as pool:
         # The next images are read while the present ones are computed.
         coming = [pool.submit(look, position) for position in chunks[0]]
@@ -123,6 +126,24 @@ def evaluate_views(model, dataset, views, batch_size=64, limit=None, progress=No
             if progress is not None:
                 progress(done, count)
     return figures.result()
+
+
+def evaluated_positions(images, limit=None):
+    """Positions of the images of a data set that an evaluation looks at.
+
+    Args:
+        images: int, how many there are.
+        limit: int, at most so many, evenly spread; None for all.
+
+    Returns:
+        int array, ascending.
+
+    Example:
+    >>> evaluated_positions(10, limit=4).tolist()
+    [0, 3, 6, 9]
+    """
+    count = images if limit is None else min(limit, images)
+    return np.linspace(0, images - 1, count).round().astype("int64")
 
 
 def class_probabilities(model, images, views, batch_size=64):

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import keras_resnet
+from keras_resnet.classification.build import compile_classifier, make_model
 from keras_resnet.classification.evaluation import evaluate_logits
 from keras_resnet.classification.feeds import (
     DeviceFeed,
@@ -16,16 +16,14 @@ from keras_resnet.classification.feeds import (
     on_device,
     open_images,
 )
-from keras_resnet.classification.model import build_classifier, save_classifier
+from keras_resnet.classification.model import save_classifier
+from keras_resnet.classification.predictions import Predictions
+from keras_resnet.classification.run_outputs import write_outputs
 from keras_resnet.data.errors import plain_data_errors
 from keras_resnet.data.problems import problems_json
-from keras_resnet.features import freeze
-from keras_resnet.preprocessing import STYLES
-from keras_resnet.training import strict_json
 from keras_resnet.training.checkpoints import Checkpoints
 from keras_resnet.training.config import dump_config
 from keras_resnet.training.devices import (
-    choose_jit,
     data_parallel,
     describe_hardware,
     precision_kept,
@@ -34,7 +32,6 @@ from keras_resnet.training.devices import (
 from keras_resnet.training.divergence import NaNStop
 from keras_resnet.training.early_stopping import EarlyStopping
 from keras_resnet.training.ema import EMA
-from keras_resnet.training.initialization import initialize_kernels
 from keras_resnet.training.locks import run_lock
 from keras_resnet.training.loop import fit
 from keras_resnet.training.loss_scale import LossScaleWatch
@@ -48,11 +45,9 @@ from keras_resnet.training.processes import (
 )
 from keras_resnet.training.profiling import Profile
 from keras_resnet.training.progress import ProgressLogger
-from keras_resnet.training.recipe import build_recipe_optimizer
-from keras_resnet.training.results import CSVResults, read_results
+from keras_resnet.training.results import CSVResults
 from keras_resnet.training.run import removed_if_empty
 from keras_resnet.training.run_state import resumes, run_folder
-from keras_resnet.training.soft_labels import SoftLabelAccuracy, SoftLabelCrossentropy
 from keras_resnet.training.tensorboard import tensorboard_callback
 from keras_resnet.training.verified_folder import write_file
 from keras_resnet.training.write_errors import writing
@@ -146,17 +141,21 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         f"{config.data.pipeline.batch_size} images" + (", images on the device" if resident else "")
     )
 
+    rows = []  # of the last evaluation
+
     def evaluate(epoch):
-        found = evaluate_logits(feed.evaluation_model, feed.evaluation_batches())
+        rows.clear()
+        found = evaluate_logits(feed.evaluation_model, feed.evaluation_batches(), rows)
         found["error"] = 1.0 - found["accuracy"]
         return {f"val_{k}": v for k, v in found.items() if k != "images"}
 
+    own = _callbacks(config, model, feed, train, folder, say)
     logs = fit(
         feed.training_model,
         feed.training_batches,
         steps=steps,
         folder=folder,
-        callbacks=[*_callbacks(config, model, feed, train, folder, say), *callbacks],
+        callbacks=[*own, *callbacks],
         evaluate=evaluate,
         evaluate_every=config.train.evaluate_every,
         state_every=config.train.state_every,
@@ -166,7 +165,15 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
         stop_by_signals=stop_by_signals,
         say=say,
     )
-    metrics = from_main(lambda: _metrics(config, logs, folder, time.monotonic() - started))
+    if not rows:  # The run was complete before.
+        with _evaluated_weights(own):
+            evaluate(None)
+    predictions = Predictions.of_batches(rows)
+    metrics = from_main(
+        lambda: write_outputs(
+            config, logs, folder, time.monotonic() - started, val, predictions, say
+        )
+    )
     say(
         f"accuracy {metrics['accuracy']:.4f} after {steps} steps (best epoch "
         f"{metrics['best_accuracy']:.4f}), {metrics['seconds'] / 60:.1f} minutes\n"
@@ -175,99 +182,10 @@ def _train(config, say, callbacks, stop_by_signals, started, stack):
     return folder, metrics
 
 
-def make_model(config, dataset, mean, std):
-    """The model of a configuration, from images 0..255 to logits, with the weights it starts from.
-
-    Args:
-        config: a `ClassifierConfig`.
-        dataset: the `ImageDataset` it is trained on.
-        mean, std: arrays to normalise by, on the scale 0..255.
-
-    Returns:
-        `keras.Model` as `build_classifier` makes it.
-    """
-    pipeline = config.data.pipeline
-    resize, crop = pipeline.eval_size
-    size = (pipeline.image_size,) * 2
-    if mean.ndim == 3 and not mean.shape[:2] == size == (crop, crop):
-        raise ValueError(
-            "`data.mean: per_pixel` needs images that have `image_size` in training and evaluation "
-            f"already; choose channel. Received: images of {mean.shape[1]} x {mean.shape[0]}, "
-            f"image_size={pipeline.image_size}, evaluated at {crop}"
-        )
-    fixed = mean.ndim == 3 or (dataset.images is not None and resize is None and size[0] == crop)
-    model = build_classifier(
-        config.model.name,
-        config.model.options,
-        dataset.class_names,
-        image_size=size if fixed else None,
-        mean_shape=mean.shape,
-        evaluation={"resize": resize, "crop": crop, "interpolation": pipeline.interpolation},
-    )
-    model.get_layer("normalize").set_values(mean, std)
-    network = model.get_layer("network")
-    if config.model.weights is not None:
-        _load_pretrained(network, config.model)
-        _check_preprocessing(network.preprocessing, mean, std)
-    if config.model.initializer is not None:
-        initialize_kernels(network, config.model.initializer, seed=config.train.seed)
-    if config.model.freeze is not None:
-        freeze(network, up_to=config.model.freeze)
-    return model
-
-
-def _load_pretrained(network, config):
-    """Loads published weights into all but the classifier, which is new."""
-    options = {**config.options, "input_shape": network.input_shape[1:]}
-    factory = getattr(keras_resnet, config.name)
-    source = factory(include_top=False, weights=config.weights, **options)
-    for layer in source.layers:
-        if layer.weights:
-            network.get_layer(layer.name).set_weights(layer.get_weights())
-    network.preprocessing = source.preprocessing
-
-
-def _check_preprocessing(style, mean, std):
-    """Refuses to feed pretrained weights with images normalised otherwise than they expect."""
-    if style is None:
-        return
-    if STYLES[style] is None:
-        raise ValueError(
-            f"`model.weights` want images in the style {style!r} (BGR), which a classifier that "
-            "normalises by mean and standard deviation of RGB does not make; choose other weights."
-        )
-    expected = 255 * np.array(STYLES[style])
-    if not all(np.allclose(own, e, rtol=1e-3) for own, e in zip((mean, std), expected)):
-        raise ValueError(
-            f"`model.weights` want data.mean={expected[0].tolist()} and "
-            f"data.std={expected[1].tolist()}. Received: mean={np.asarray(mean).tolist()}, "
-            f"std={np.asarray(std).tolist()}"
-        )
-
-
-def compile_classifier(config, model, classes, steps_per_epoch):
-    """Compiles a training model as a configuration says.
-
-    Args:
-        config: a `ClassifierConfig`.
-        model: `keras.Model` from a batch to logits.
-        classes: int.
-        steps_per_epoch: int.
-    """
-    recipe = config.train
-    if config.data.pipeline.mixes or recipe.label_smoothing:
-        loss = SoftLabelCrossentropy(classes, recipe.label_smoothing)
-        metric = SoftLabelAccuracy(name="accuracy")
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(
-        build_recipe_optimizer(recipe, config.data.pipeline.batch_size, steps_per_epoch),
-        loss=loss,
-        metrics=[metric],
-        jit_compile=choose_jit(recipe.jit_compile),
-        steps_per_execution=recipe.steps_per_execution,
-    )
+def _evaluated_weights(callbacks):
+    """Within it, the model has the weights that are evaluated and saved."""
+    ema = next((c for c in callbacks if isinstance(c, EMA)), None)
+    return contextlib.nullcontext() if ema is None else ema.applied()
 
 
 def _callbacks(config, model, feed, train, folder, say):
@@ -328,21 +246,6 @@ def _identity(config, train, val):
         "class_names": list(train.class_names),
         "images": {"train": train.fingerprint(), "val": val.fingerprint()},
     }
-
-
-def _metrics(config, logs, folder, seconds):
-    metrics = {k.removeprefix("val_"): v for k, v in logs.items() if k.startswith("val_")}
-    metrics["train_accuracy"], metrics["train_loss"] = logs["accuracy"], logs["loss"]
-    rows = [row for row in read_results(folder / "results.csv") if row.get("val/accuracy")]
-    metrics["best_accuracy"] = max(float(row["val/accuracy"]) for row in rows)
-    if config.published is not None and config.published.top1 is not None:
-        metrics["published_accuracy"] = config.published.top1
-    metrics["seconds"] = round(seconds, 1)
-    # The loss of an evaluation may overflow where that of training did not.
-    metrics = {k: float(v) if np.isfinite(v) else None for k, v in metrics.items()}
-    with writing(folder / "metrics.json"):
-        write_file(folder / "metrics.json", strict_json.dumps(metrics))
-    return metrics
 
 
 def _some(names, count=5):

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 from keras_resnet.analysis import gradient_norms, layer_responses
+from keras_resnet.classification.build import make_model
 from keras_resnet.classification.evaluation import evaluate_logits
 from keras_resnet.classification.feeds import normalization
 from keras_resnet.classification.model import load_classifier
-from keras_resnet.classification.train import make_model
 
 # Images that responses and gradients are taken from.
 RESPONSE_IMAGES, GRADIENT_IMAGES = 512, 128

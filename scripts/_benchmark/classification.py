@@ -79,9 +79,9 @@ def device_training(network, dtype, batch=128, images=5000, quick=False):
     """Steps of CIFAR training with images on the device: cropped and flipped in the step."""
     import keras
 
+    from keras_resnet.classification.build import compile_classifier, make_model
     from keras_resnet.classification.config import load_classifier_config
     from keras_resnet.classification.feeds import DeviceFeed
-    from keras_resnet.classification.train import compile_classifier, make_model
     from keras_resnet.data.arrays import from_arrays
 
     images, repeats = (500, 1) if quick else (images, 4)

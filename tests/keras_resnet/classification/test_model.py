@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_resnet.classification.build import make_model
 from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.classification.model import (
     Normalize,
@@ -13,7 +14,6 @@ from keras_resnet.classification.model import (
     load_classifier,
     save_classifier,
 )
-from keras_resnet.classification.train import make_model
 from keras_resnet.data.arrays import from_arrays
 
 RNG = np.random.default_rng(0)
