@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-DECAY_CHOICES = ("kernels", "all")
+DECAY_CHOICES = ("kernels", "no_norms", "all")
 
 
 def is_kernel(variable):
@@ -24,6 +24,18 @@ def is_kernel(variable):
     return variable.name == "kernel" or variable.name.endswith("_kernel")
 
 
+def is_of_norm(variable):
+    """Whether a variable is the scale or offset of a norm, by its own name as in `is_kernel`.
+
+    Args:
+        variable: a `keras.Variable` of a model.
+
+    Returns:
+        bool.
+    """
+    return variable.name in ("gamma", "beta")
+
+
 class _DecaySelection:
     """Which variables decay, decided once when the optimizer is built.
 
@@ -40,7 +52,8 @@ class _DecaySelection:
         if self.built:
             return
         super().build(variables)
-        self._decays = tuple(self.decay == "all" or is_kernel(v) for v in variables)
+        chosen = {"kernels": is_kernel, "no_norms": lambda v: not is_of_norm(v)}
+        self._decays = tuple(self.decay == "all" or chosen[self.decay](v) for v in variables)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         raise ValueError(
@@ -91,7 +104,8 @@ class SGD(_DecaySelection, keras.optimizers.SGD):
         nesterov: whether to look one momentum step ahead.
         weight_decay: float or None: the factor of the coupled (L2) decay.
         decay: which variables decay: `"kernels"`, only kernels of convolutions and dense layers
-            (see `is_kernel`), or `"all"`, every trainable variable.
+            (see `is_kernel`), `"no_norms"`, all but scales and offsets of norms, so biases too,
+            or `"all"`, every trainable variable.
         **kwargs: what `keras.optimizers.SGD` accepts (`clipnorm`, `global_clipnorm`,
             `clipvalue`, `use_ema`, `gradient_accumulation_steps`, ...). Clipping comes before
             the decay.
@@ -156,7 +170,7 @@ class AdamW(_DecaySelection, keras.optimizers.AdamW):
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
         weight_decay: float: per step the weight shrinks by `learning_rate * weight_decay`.
-        decay: `"kernels"` or `"all"`, as for `SGD`.
+        decay: `"kernels"`, `"no_norms"` or `"all"`, as for `SGD`.
         **kwargs: what `keras.optimizers.AdamW` accepts.
 
     Raises:
@@ -188,7 +202,7 @@ def build_optimizer(kind, learning_rate, weight_decay=0.0, decay="kernels", **op
         learning_rate: number or schedule. A schedule is asked by batch, also when gradients are
             accumulated over several batches.
         weight_decay: number; 0 means none. Coupled for sgd, decoupled for adamw.
-        decay: `"kernels"` or `"all"`.
+        decay: `"kernels"`, `"no_norms"` or `"all"`, as for `SGD`.
         **options: further arguments of the class, such as `momentum`, `nesterov`,
             `global_clipnorm`, `gradient_accumulation_steps`, `use_ema`, `ema_momentum`.
 

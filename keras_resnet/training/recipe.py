@@ -46,7 +46,9 @@ class RecipeConfig(StrictModel):
     momentum: _Share = 0.9
     nesterov: bool = False
     weight_decay: _NotNegative = 1e-4
-    decay: Literal["kernels", "all"] = Field("kernels", description="what the decay acts on")
+    decay: Literal["kernels", "no_norms", "all"] = Field(
+        "kernels", description="what the decay acts on; no_norms: kernels and biases"
+    )
     clip_norm: PositiveFloat | None = None
     accumulate: PositiveInt = Field(1, description="batches whose gradients make one update")
     ema: EMAConfig | None = None

@@ -151,7 +151,7 @@ def test_torchvision_v2():
     found = rates(config, epochs(0, 5, 302.5, 600, batch=1024), per_epoch)
     assert found == pytest.approx([0.005, 0.5, 0.25, 0], rel=1e-3, abs=1e-9)
     assert recipe.total_steps(per_epoch) == 600 * per_epoch
-    assert (recipe.momentum, recipe.weight_decay, recipe.decay) == (0.9, 2e-5, "kernels")
+    assert (recipe.momentum, recipe.weight_decay, recipe.decay) == (0.9, 2e-5, "no_norms")
     assert (recipe.label_smoothing, pipeline.mixup, pipeline.cutmix) == (0.1, 0.2, 1.0)
     assert (pipeline.trivial_augment, pipeline.random_erasing, pipeline.repeats) == (True, 0.1, 4)
     assert (pipeline.image_size, pipeline.eval_size) == (176, (232, 224))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_resnet
 from keras_resnet.training.optimizer import SGD, AdamW, build_optimizer, is_kernel
 
 # Weight after step s of torch.optim.SGD(lr=0.1, momentum=0.9, weight_decay=0.05) from 5.0 on
@@ -102,6 +103,17 @@ def test_net_follows_torch(decay, jit_compile):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+def test_what_torchvision_decays_with_a_norm_decay_of_zero():
+    """Its modules of norms do not decay; of ResNet-50, all else is kernels and one bias."""
+    variables = keras_resnet.ResNet50(weights=None).trainable_variables
+    optimizer = SGD(0.1, weight_decay=0.5, decay="no_norms")
+    optimizer.build(variables)
+    decays = [v for v in variables if optimizer._use_weight_decay(v)]
+    assert len(variables) == 53 * 3 + 2  # convolutions with their norms, the classifier
+    assert len(decays) == 53 + 2
+    assert [v.shape for v in decays if v.ndim == 1] == [(1000,)]
+
+
 def naive_sgd(w, gradients, lr, momentum, decay, clip):
     buffer = np.zeros_like(w)
     for g in gradients:
@@ -139,7 +151,7 @@ def conv_net():
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
-@pytest.mark.parametrize("decay", ["kernels", "all"])
+@pytest.mark.parametrize("decay", ["kernels", "no_norms", "all"])
 def test_only_the_chosen_variables_shrink(kind, decay):
     """With zero gradients a step changes a variable by its decay only, layer names or not."""
     model = conv_net()
@@ -149,7 +161,10 @@ def test_only_the_chosen_variables_shrink(kind, decay):
     optimizer.build(model.trainable_variables)
     optimizer.apply([ops.zeros(v.shape) for v in model.trainable_variables])
     for v in model.trainable_variables:
-        expected = 0.95 if decay == "all" or v.ndim >= 2 else 1.0
+        # In this net, what has one dimension is of a norm, or else a bias.
+        bias = v.ndim == 1 and v.path.split("/")[-1] == "bias"
+        shrinks = decay == "all" or v.ndim >= 2 or (decay == "no_norms" and bias)
+        expected = 0.95 if shrinks else 1.0
         np.testing.assert_allclose(ops.convert_to_numpy(v), expected, rtol=1e-6, err_msg=v.path)
 
 
