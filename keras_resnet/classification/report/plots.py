@@ -1,4 +1,4 @@
-"""`results.png` and the confusion matrices of a classifier."""
+"""`results.png` and `confusion_matrix.png` of a classifier."""
 
 from keras_resnet.classification.report.counts import count_classes
 from keras_resnet.report.curves import read_columns
@@ -9,7 +9,7 @@ TOP_FIVE = 6  # classes from which on top-5 says something
 
 
 def write_plots(folder, dataset, predictions):
-    """Writes `results.png`, `confusion_matrix.png` and `confusion_matrix_normalized.png`.
+    """Writes `results.png` and `confusion_matrix.png`.
 
     Args:
         folder: `pathlib.Path` of the run; without `results.csv` in it there are no curves.
@@ -23,9 +23,6 @@ def write_plots(folder, dataset, predictions):
         names = dataset.class_names
         matrix = count_classes(predictions, len(names)).matrix()
         plot_confusion_matrix(matrix, names, folder / "confusion_matrix.png")
-        plot_confusion_matrix(
-            matrix, names, folder / "confusion_matrix_normalized.png", normalized=True
-        )
 
 
 def panels(columns, classes):
