@@ -3,8 +3,6 @@
 import html
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -14,10 +12,8 @@ from detection.data.dataset import Category, DetectionDataset, Record
 from detection.evaluation import evaluate
 from detection.report import write_report
 from detection.report.gallery import best_threshold, choose, judge, match_image
-from keras_resnet.report.charts import line_chart
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 
 def make_dataset(folder, boxes, class_names):
@@ -181,66 +177,6 @@ def test_judged_images_are_in_order(run):
     _, dataset, results, _ = run
     judged = judge(dataset.to_coco(), results[::-1])
     assert [row["right"] for row in judged] == [[True, False], [False], []]
-
-
-def test_chart_places_points_and_leaves_gaps_out():
-    chart = line_chart("A & B", "epoch", {"loss": ([1, 2, 3], [4.0, None, 2.0])}, y_range=(0, 4))
-    assert "A &amp; B" in chart
-    points = re.search(r'points="([^"]*)"', chart).group(1).split()
-    ys = [float(point.split(",")[1]) for point in points]
-    # The top of the chart is 4, its bottom 0: the second point is half-way.
-    top, bottom = 8.0, 220.0
-    assert ys == [top, (top + bottom) / 2]
-    assert line_chart("", "", {"loss": ([1], [float("nan")])}) == ""
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium")
-def test_slider_and_sorting_in_a_browser(run, tmp_path):
-    page = write_report(*run).read_text()
-    watch = "<script>window.errors = []; addEventListener('error', e => errors.push(e.message));"
-    act = """<script>
-      const boxes = (kind) => document.querySelectorAll(".gallery rect." + kind).length;
-      const names = () => [...document.querySelectorAll("table.sortable tbody tr")]
-        .map((row) => row.cells[0].textContent);
-      const slide = (value) => { slider.value = value; slider.dispatchEvent(new Event("input")); };
-      const seen = { start: [boxes("right"), boxes("wrong"), boxes("truth")] };
-      slide(0); seen.low = [boxes("right"), boxes("wrong")];
-      slide(1); seen.high = [boxes("right"), boxes("wrong")];
-      document.getElementById("truth").click(); seen.truth = boxes("truth");
-      const heads = document.querySelectorAll("table.sortable button");
-      heads[2].click(); seen.falling = names();
-      heads[2].click(); seen.rising = names();
-      heads[0].click(); seen.byName = names();
-      seen.wide = document.documentElement.scrollWidth > innerWidth;
-      seen.errors = errors;
-      document.body.dataset.seen = JSON.stringify(seen);
-    </script></body>"""
-    driven = tmp_path / "driven.html"
-    driven.write_text(
-        page.replace("<head>", "<head>" + watch + "</script>", 1).replace("</body>", act, 1)
-    )
-    command = [
-        BROWSER,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path}",
-    ]
-    found = subprocess.run(
-        [*command, "--dump-dom", driven.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    seen = json.loads(html.unescape(re.search(r'data-seen="([^"]*)"', found.stdout).group(1)))
-    assert seen == {
-        "start": [1, 0, 2],
-        "low": [1, 2],
-        "high": [0, 0],
-        "truth": 0,
-        "falling": ["ring", HOSTILE],
-        "rising": [HOSTILE, "ring"],
-        "byName": [HOSTILE, "ring"],
-        "wide": False,
-        "errors": [],
-    }
 
 
 def test_tables_wider_than_a_telephone_can_be_read(run):
