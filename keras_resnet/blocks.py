@@ -6,7 +6,13 @@ from keras import ops
 from keras_resnet._arguments import channel_axis, choose, standardize_data_format, strided
 from keras_resnet.frozen_parts import FrozenParts
 from keras_resnet.normalization import standardizes_weights
-from keras_resnet.shortcuts import add, make_shortcut, parse_shortcut, plain
+from keras_resnet.shortcuts import (
+    make_shortcut,
+    of_earlier,
+    parse_shortcut,
+    plain,
+    starts_at_zero,
+)
 from keras_resnet.squeeze_excitation import SqueezeExcitation
 from keras_resnet.units import build_units, make_unit
 
@@ -27,7 +33,7 @@ class ResidualBlock(FrozenParts, keras.layers.Layer):
         dilation=1,
         shortcut="projection",
         norm="batch",
-        zero_init_residual=True,
+        zero_init_residual=None,
         squeeze_excitation=None,
         stochastic_depth=0.0,
         data_format=None,
@@ -51,7 +57,7 @@ class ResidualBlock(FrozenParts, keras.layers.Layer):
         self.dilation = dilation
         self.shortcut_kind = shortcut
         self.norm_options = norm
-        self.zero_init_residual = zero_init_residual
+        self.zero_init_residual = starts_at_zero(zero_init_residual, shortcut)
         self.squeeze_excitation = squeeze_excitation
         self.stochastic_depth = stochastic_depth
         self.data_format = standardize_data_format(data_format)
@@ -79,8 +85,7 @@ class ResidualBlock(FrozenParts, keras.layers.Layer):
             kernel_size,
             self._norm_after(last),
             number,
-            # A branch that nothing is added to must not start at zero: no gradient would pass.
-            zero=last and self.zero_init_residual and self.join is add,
+            zero=last and self.zero_init_residual,
             strides=stride,
             dilation_rate=dilation,
             data_format=self.data_format,
@@ -150,6 +155,10 @@ class ResidualBlock(FrozenParts, keras.layers.Layer):
             "data_format": self.data_format,
         }
 
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(of_earlier(config))
+
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class BasicBlock(ResidualBlock):
@@ -162,7 +171,7 @@ class BasicBlock(ResidualBlock):
             striding, a pair: dilation up to the convolution that would stride, and after it.
         shortcut, norm: as in `ResNet`.
         zero_init_residual: bool, start the last norm's scale at zero, so that the block starts
-            as its shortcut; only where a shortcut is added.
+            as its shortcut; None for where a shortcut is added.
         squeeze_excitation: int or None, `ratio` of a `SqueezeExcitation` at the end of the branch.
         stochastic_depth: float, probability of skipping the branch for an image in training.
         data_format: `"channels_last"`, `"channels_first"` or None for Keras' default.

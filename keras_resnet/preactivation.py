@@ -50,7 +50,7 @@ class PreActBasicBlock(PreActivationBlock, BasicBlock):
         filters, stride, dilation, shortcut, norm, squeeze_excitation, stochastic_depth,
             data_format, **kwargs: as in `BasicBlock`.
         zero_init_residual: bool, start the last kernel at zero, so that the block starts as its
-            shortcut; only where a shortcut is added.
+            shortcut; None for where a shortcut is added.
 
     Call arguments:
         inputs: tensor `[B, H, W, C]`, floating.
@@ -78,7 +78,7 @@ class PreActBottleneckBlock(PreActivationBlock, BottleneckBlock):
         filters, stride, dilation, stride_in, shortcut, norm, squeeze_excitation,
             stochastic_depth, data_format, **kwargs: as in `BottleneckBlock`.
         zero_init_residual: bool, start the last kernel at zero, so that the block starts as its
-            shortcut; only where a shortcut is added.
+            shortcut; None for where a shortcut is added.
 
     Call arguments:
         inputs: tensor `[B, H, W, C]`, floating.

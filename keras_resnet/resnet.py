@@ -12,6 +12,7 @@ from keras_resnet.features import last_layers
 from keras_resnet.frozen_parts import freeze_paths, frozen_paths
 from keras_resnet.layout import check_stages, connect, make_input
 from keras_resnet.preprocessing import STYLES, warn_of_inputs
+from keras_resnet.shortcuts import of_earlier, starts_at_zero
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -49,7 +50,7 @@ class ResNet(keras.Model):
             its options, for example `{"kind": "group", "groups": 16, "weight_standardization":
             True}`.
         zero_init_residual: bool, start the last scale of every block at zero (pre-activation: the
-            last kernel), where a shortcut is added to it.
+            last kernel); None for where a shortcut is added, and True only there.
         squeeze_excitation: int or None, channels per hidden unit of squeeze-and-excitation at the
             end of every branch, usually 16.
         stochastic_depth: float, probability of skipping the last block's branch for an image in
@@ -102,7 +103,7 @@ class ResNet(keras.Model):
         stride_at: str = "first",
         stride_in: str = "3x3",
         norm: str | dict[str, Any] = "batch",
-        zero_init_residual: bool = True,
+        zero_init_residual: bool | None = None,
         squeeze_excitation: float | None = None,
         stochastic_depth: float = 0.0,
         output_stride: int | None = None,
@@ -126,7 +127,7 @@ class ResNet(keras.Model):
             "stride_at": stride_at,
             "stride_in": stride_in,
             "norm": norm,
-            "zero_init_residual": zero_init_residual,
+            "zero_init_residual": starts_at_zero(zero_init_residual, shortcut),
             "squeeze_excitation": squeeze_excitation,
             "stochastic_depth": stochastic_depth,
             "output_stride": output_stride,
@@ -197,7 +198,7 @@ class ResNet(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
+        config = dict(of_earlier(config))
         # What was frozen stays so, or else a saved optimizer would not fit the reloaded model.
         frozen = config.pop("frozen", ())
         preprocessing = config.pop("preprocessing", None)

@@ -77,6 +77,36 @@ def parse_shortcut(shortcut):
     return kind, {**kind.options, **options}
 
 
+def starts_at_zero(zero_init_residual, shortcut):
+    """Whether branches start at zero: None for where a shortcut is added, and only there.
+
+    Args:
+        zero_init_residual: bool or None, as in `ResNet`.
+        shortcut: as in `make_shortcut`.
+
+    Returns:
+        bool.
+
+    Raises:
+        ValueError: it is True, and nothing is added to a branch.
+    """
+    added = parse_shortcut(shortcut)[0].join is add
+    if zero_init_residual and not added:
+        raise ValueError(
+            "A branch that no shortcut is added to must not start at zero, for no gradient would "
+            "pass; leave out `zero_init_residual`. "
+            f"Received: zero_init_residual={zero_init_residual}, shortcut={shortcut!r}"
+        )
+    return added if zero_init_residual is None else bool(zero_init_residual)
+
+
+def of_earlier(config):
+    """A configuration as it is today: earlier ones may say True where nothing is added."""
+    if parse_shortcut(config.get("shortcut", "projection"))[0].join is add:
+        return config
+    return {**config, "zero_init_residual": False}
+
+
 def make_shortcut(shortcut, in_channels, filters, stride=1, norm="batch", **kwargs):
     """Create the layer on the shortcut of one block, or None for the identity.
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras_resnet import cifar, models
 from keras_resnet._arguments import choose
 from keras_resnet.resnet import ResNet
+from keras_resnet.shortcuts import of_earlier
 from keras_resnet.untrusted import keras_file, safetensors_file
 from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 from keras_resnet.weights import files, hub
@@ -85,7 +86,7 @@ def _network(source, architecture, options):
                 arguments = arguments_of(shapes, notes.get("variant", {}))
             ours = [from_torch_layout(name, array).shape for name, array in arrays.items()]
             _refuse_larger(arguments, ours, source)
-            return ResNet(**{**arguments, **options})
+            return ResNet(**{**of_earlier(arguments), **options})
         if source.endswith(".keras"):
             return _from_keras_file(source, options)
         if source.endswith((*files.SUFFIXES, ".h5")):

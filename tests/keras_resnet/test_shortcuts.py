@@ -92,10 +92,28 @@ def test_a_highway_block_carries_or_transforms(bias, expected):
 
 @pytest.mark.parametrize("shortcut", ["none", "highway"])
 def test_branches_that_nothing_is_added_to_do_not_start_at_zero(shortcut):
-    block = keras_resnet.BasicBlock(8, shortcut=shortcut, zero_init_residual=True)
-    block.build((None, 5, 5, 8))
-    np.testing.assert_array_equal(block.norm2.gamma, np.ones(8))
-    assert (block.shortcut is None) == (shortcut == "none")
+    for options in ({}, {"zero_init_residual": False}):
+        block = keras_resnet.BasicBlock(8, shortcut=shortcut, **options)
+        block.build((None, 5, 5, 8))
+        np.testing.assert_array_equal(block.norm2.gamma, np.ones(8))
+        assert (block.shortcut is None) == (shortcut == "none")
+    for make in (keras_resnet.PlainNet18, lambda **o: keras_resnet.PreActBasicBlock(8, **o)):
+        with pytest.raises(ValueError, match=r"leave out.*Received: zero_init_residual=True"):
+            make(zero_init_residual=True, shortcut=shortcut)
+
+
+def test_plain_nets_of_earlier_versions_load():
+    """Their configurations say True, the default of that time, which had no effect."""
+    net = keras_resnet.ResNet((1, 1), "basic", width=8, shortcut="none", include_top=False)
+    block = keras_resnet.BasicBlock(8, shortcut={"kind": "highway", "gate_bias": -1.0})
+    for made in (net, block):
+        config = made.get_config()
+        assert config["zero_init_residual"] is False
+        again = type(made).from_config({**config, "zero_init_residual": True})
+        assert again.get_config() == config
+    residual = keras_resnet.BasicBlock(8)
+    assert residual.get_config()["zero_init_residual"] is True
+    assert keras_resnet.BasicBlock.from_config(residual.get_config()).zero_init_residual is True
 
 
 def test_plain_blocks_have_no_shortcut_even_where_the_shape_changes():
