@@ -9,6 +9,7 @@ from detection.evaluation import evaluate, summary_table, write_metrics, write_r
 from detection.expectations import expectation
 from detection.pictures import draw_validation, plot_run
 from detection.report import write_report
+from keras_resnet.report.page import attempt
 
 
 def write_outputs(config, say, started, folder, logs, best, results, dataset):
@@ -30,7 +31,7 @@ def write_outputs(config, say, started, folder, logs, best, results, dataset):
     ground_truth = dataset.to_coco()
     metrics = evaluate(ground_truth, results, curves=True)
     write_results(folder / "predictions.json", results)
-    plot_run(folder, metrics, ground_truth, results, best.categories)
+    attempt("plots", lambda: plot_run(folder, metrics, ground_truth, results, best.categories), say)
     drawn = draw_validation(dataset, results, folder, config.run.pictures)
     # The best epoch was chosen on this very split; the last one was not.
     metrics["last_epoch"] = {name: logs[column] for column, name in COLUMNS.items()}
@@ -39,7 +40,7 @@ def write_outputs(config, say, started, folder, logs, best, results, dataset):
         metrics["expected"] = expected
     metrics["seconds"] = round(time.monotonic() - started, 1)
     write_metrics(folder / "metrics.json", metrics)
-    write_report(folder, dataset, results, metrics)
+    attempt("report.html", lambda: write_report(folder, dataset, results, metrics), say)
     say(summary_table(metrics))
     exported = _export(config, best, dataset, folder, say)
     _say_where(folder, drawn, exported, metrics, say)

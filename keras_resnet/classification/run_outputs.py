@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_resnet.classification.report import write_plots, write_report
+from keras_resnet.report.page import attempt
 from keras_resnet.training import strict_json
 from keras_resnet.training.results import read_results
 from keras_resnet.training.verified_folder import write_file
@@ -36,17 +37,12 @@ def write_outputs(config, logs, folder, seconds, dataset, predictions, say):
 
 def write_plots_and_page(folder, dataset, predictions, metrics, say, about=()):
     """Writes the plots and `report.html`, or says why not; arguments as for `write_report`."""
-    for name, write in (
-        ("plots", lambda: write_plots(folder, dataset, predictions)),
-        ("report.html", lambda: write_report(folder, dataset, predictions, metrics, about)),
-    ):
-        try:
-            path = write()
-        except Exception as error:  # whatever it is, the figures are written
-            say(f"No {name}: {type(error).__name__}: {error}")
-        else:
-            if path is not None:
-                say(f"page        {path}")
+    attempt("plots", lambda: write_plots(folder, dataset, predictions), say)
+    page = attempt(
+        "report.html", lambda: write_report(folder, dataset, predictions, metrics, about), say
+    )
+    if page is not None:
+        say(f"page        {page}")
 
 
 def _metrics(config, logs, folder, seconds):

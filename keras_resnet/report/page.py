@@ -54,6 +54,28 @@ def write_page(folder, title, body, data=None, style="", script=""):
     return path
 
 
+def attempt(name, write, say):
+    """Writes what is about a run that is done and saved; if it cannot be made, that is only said.
+
+    Args:
+        name: str, what is written.
+        write: callable without arguments.
+        say: callable that prints a line.
+
+    Returns:
+        What `write` returns, or None.
+
+    Example:
+    >>> attempt("page", lambda: 1 / 0, print)
+    No page: ZeroDivisionError: division by zero
+    """
+    try:
+        return write()
+    except Exception as error:
+        say(f"No {name}: {type(error).__name__}: {error}")
+        return None
+
+
 def section(title, content):
     """A part of a page under a title; nothing where it has no content."""
     return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
