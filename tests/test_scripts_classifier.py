@@ -1,6 +1,7 @@
 """The scripts for classifiers, as a user runs them."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_training_is_quiet_and_evaluation_repeats_its_figures(run_folder, script
     assert (report["resize"], report["crop"], report["published_top1"]) == (36, 32, 0.75)
     assert report["top1"] == pytest.approx(metrics["accuracy"])
     assert report["loss"] == pytest.approx(metrics["loss"], rel=1e-4)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.json"]
+    code, out, err = script(
+        *("evaluate_classifier.py", "--weights", last, "--output", tmp_path / "page")
+    )
+    assert (code, err) == (0, "")
+    assert sorted(p.name for p in (tmp_path / "page").iterdir()) == [
+        "confusion_matrix.png",
+        "metrics.json",
+        "report.html",
+    ]
+    assert json.loads((tmp_path / "page" / "metrics.json").read_text())["top1"] == report["top1"]
+    # Trained and evaluated by different code, the same images are found.
+    pages = [(f / "report.html").read_text() for f in (run_folder, tmp_path / "page")]
+    found = [re.search("<h2>Classes.*(?=<h2>Configuration)", page).group() for page in pages]
+    assert found[0] == found[1] and found[0].count("<figure>") == 9
+    assert (run_folder / "results.png").is_file() and "<h2>Training" in pages[0]
+    assert "<h2>Training" not in pages[1] and "<dd>one-crop</dd>" in pages[1]
     table = table_of(out)
     assert table["top-1"] == [f"{report['top1']:.4f}", "0.7500"]
     assert table["loss"] == [f"{report['loss']:.4f}", "-"]

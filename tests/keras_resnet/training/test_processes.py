@@ -122,6 +122,9 @@ def test_two_processes_with_two_devices_equal_one(tmp_path):
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
     for name in ("accuracy", "loss", "best_accuracy", "train_loss"):
         assert metrics[1][name] == pytest.approx(metrics[0][name], rel=1e-5)
+    pages = [(folder / "report.html").read_text() for folder in folders]
+    classes = [page.partition("<h2>Classes")[2].partition("<h2>Images")[0] for page in pages]
+    assert classes[0] == classes[1] and 'class="count">1<' in classes[0]
 
 
 @pytest.mark.slow
