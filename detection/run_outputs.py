@@ -59,11 +59,12 @@ def _export(config, model, dataset, folder, say):
     from detection.export import export_saved_model
 
     samples = [dataset.read_image(i) for i in range(min(2, len(dataset)))]
-    try:
-        return export_saved_model(model, folder / "saved_model", samples=samples)
-    except Exception as error:  # whatever it is, the run itself is done and saved
-        say(f"No SavedModel: {type(error).__name__}: {error}")
-        return None
+    # Whatever happens, the run itself is done and saved.
+    return attempt(
+        "SavedModel",
+        lambda: export_saved_model(model, folder / "saved_model", samples=samples),
+        say,
+    )
 
 
 def _say_where(folder, drawn, exported, metrics, say):
