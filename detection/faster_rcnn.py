@@ -1,23 +1,18 @@
 """Faster R-CNN: wires backbone, neck, RPN and RoI heads into one Keras model."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
-
 import keras
 from keras import ops
 
+from detection.detector_methods import DetectorMethods
 from detection.pixels import PIXEL_MEAN, PIXEL_STD
-from keras_resnet.replicas import replica_count, uniform_rows
+from detection.two_stage_training import LOSSES, TwoStageTraining
 from keras_resnet.training.devices import choose_jit
 
-if TYPE_CHECKING:
-    from detection.detections import Detections
-
-LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "classification_loss", "box_loss")
+__all__ = ["LOSSES", "FasterRCNN"]
 
 
 @keras.saving.register_keras_serializable(package="detection")
-class FasterRCNN(keras.Model):
+class FasterRCNN(DetectorMethods, TwoStageTraining, keras.Model):
     """A two-stage detector, trained by `fit` and called for detections.
 
     `model(x, training=True)` gives the first stage's output, on which
@@ -114,83 +109,10 @@ class FasterRCNN(keras.Model):
         # Holds for `predict` on a model that was never compiled.
         self.jit_compile = choose_jit("auto")
 
-    @classmethod
-    def from_pretrained(
-        cls, source: Any, class_names: Sequence[Any] | None = None, **options: Any
-    ) -> "FasterRCNN":
-        """A detector with trained weights, for the classes it knows or for other ones.
-
-        With `class_names` the two output layers start anew for these classes; all other weights
-        are those of the source, and the model is ready to be compiled and trained. What the
-        source's own recipe freezes is frozen, nothing else: the stem and the first stage of
-        torchvision's detectors, with every norm of the backbone where these are frozen norms, and
-        what `backbone.freeze` and the norms say for a model of yours.
-
-        Args:
-            source: one of
-
-                - a folder that `detection.load` reads: a run, or what `save_model` wrote.
-                - a name of `detection.weights.list_detectors()`, the path of a `.safetensors`
-                  file or `"hf://owner/name"`, all with torchvision's names; see
-                  `detection.load_torchvision`.
-                - a state dict of torchvision, a dict of arrays.
-                - a `FasterRCNN`, which stays as it is.
-            class_names: list of str, or of `{"id": int, "name": str}`; strings are numbered from
-                1. None keeps the classes and the output layers.
-            freeze: the last frozen part of the backbone, `"stem"`, `"C2"`, ..., or None for
-                none; by default that of the source.
-            backbone: dict of keys of `model.backbone` in the configuration that shall differ from
-                the source, e.g. `{"norm": "frozen"}`. The weights must still fit.
-            rpn: the same for `model.rpn`, e.g. `{"post_nms": (2000, 300)}`.
-            roi_heads: the same for `model.roi_heads`, e.g. `{"score_threshold": 0.2}`.
-            preprocessing: the same for how images are resized, e.g. `{"min_side": 600}`.
-            precision: dtype policy of the model; None for that of the source.
-            seed: int, start of the sampling in training; None for that of the source, or 0
-                where anything changes. The new layers are drawn by Keras' global seed,
-                `keras.utils.set_random_seed`.
-
-        Returns:
-            A built `FasterRCNN`, not compiled.
-
-        Raises:
-            ValueError: if there is nothing to load, or the weights do not fit.
-            FileNotFoundError: if there is no such file.
-            OSError: if published weights are not on this machine; says how to get them.
-
-        Example:
-
-        ```python
-        model = FasterRCNN.from_pretrained("fasterrcnn_resnet50_fpn_coco", ["cat", "dog"])
-        model.compile(keras.optimizers.SGD(0.005, momentum=0.9))
-        model.fit(batches)
-        ```
-        """
-        from detection.pretrained import from_pretrained
-
-        return from_pretrained(source, class_names, **options)
-
-    def compile_from_config(self, config):
-        """Compiles a reloaded model; jit is chosen anew for the machine it is on."""
-        config = keras.saving.deserialize_keras_object(config)
-        config.pop("jit_compile", None)
-        self.compile(**config)
-
     @property
     def class_names(self) -> list[str]:
         """The names of the contiguous classes, in order."""
         return [category["name"] for category in self.categories]
-
-    def compile(self, optimizer="sgd", jit_compile="auto", **kwargs):
-        """As `keras.Model.compile`; "auto" jits where the backend and device gain from it.
-
-        Freeze layers before: the optimizer is built here.
-        """
-        super().compile(optimizer=optimizer, jit_compile=choose_jit(jit_compile), **kwargs)
-        # Variables made during the first step would have TensorFlow trace it twice.
-        self.optimizer.build(self.trainable_variables)
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: it is built. Keras would average the replicas' batches, bool ones too."""
 
     def call(self, x, training=False):
         first = self.first_stage(x, training)
@@ -260,101 +182,6 @@ class FasterRCNN(keras.Model):
         )
         images = ops.where(ops.expand_dims(inside, -1), images, 0.0)
         return ops.cast(images, self.compute_dtype)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        if sample_weight is not None:
-            raise ValueError("FasterRCNN takes no `sample_weight`. Received: a sample weight")
-        # Detections carry no features: a validation loss runs the first stage again.
-        first = y_pred if training else self.first_stage(x)
-        losses = self.compute_losses(x, y, first, training)
-        for name, value in losses.items():
-            self.loss_metrics[name].update_state(value)
-        total = sum(losses.values())
-        if self.losses:
-            total = total + sum(ops.cast(value, "float32") for value in self.losses)
-        # Keras scales the losses it computes itself by the replicas, not this one.
-        return total / replica_count()
-
-    def compute_losses(self, x, y, first, training=True):
-        """The four losses, given the first stage's output.
-
-        Args:
-            x, y: a batch.
-            first: what `model(x, training=True)` returned.
-            training: which proposal counts hold.
-
-        Returns:
-            dict of float32 scalars by the names in `LOSSES`.
-        """
-        y = {
-            "boxes": ops.cast(y["boxes"], "float32"),
-            "classes": ops.cast(y["classes"], "int32"),
-            "is_crowd": ops.cast(y["is_crowd"], "bool")
-            if "is_crowd" in y
-            else ops.zeros_like(y["classes"], dtype="bool"),
-        }
-        maps = first["objectness"], first["deltas"], first["anchors"]
-        batch = ops.shape(y["classes"])[0]
-        anchors = sum(ops.shape(level)[0] for level in first["anchors"])
-        losses = self.rpn.compute_losses(*maps, y, self._noise(batch, anchors))
-        boxes, _, valid = self.rpn.propose(*maps, x["image_sizes"], training=training)
-        candidates = ops.shape(boxes)[1] + ops.shape(y["boxes"])[1]
-        second = self.roi_heads.compute_losses(
-            self._pooled(first),
-            boxes,
-            valid,
-            y,
-            self._noise(batch, candidates),
-            x["image_sizes"],
-            training=training,
-        )
-        return {**losses, **second}
-
-    def _noise(self, batch, count):
-        return uniform_rows(batch, count, self.seed_generator)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return {metric.name: metric.result() for metric in self.metrics}
-
-    @overload
-    def detect(
-        self,
-        images: list[Any] | tuple[Any, ...],
-        score_threshold: float | None = ...,
-        augment: Any = ...,
-    ) -> "list[Detections]": ...
-
-    @overload
-    def detect(
-        self, images: Any, score_threshold: float | None = ..., augment: Any = ...
-    ) -> "Detections": ...
-
-    def detect(
-        self, images: Any, score_threshold: float | None = None, augment: Any = None
-    ) -> "Detections | list[Detections]":
-        """Detects objects in images of any size and source.
-
-        Args:
-            images: a path, a PIL image, a uint8 array [H, W, 3] (RGB), or a list of these.
-            score_threshold: drop detections below this score; `None` keeps
-                all that the model returns.
-            augment: a `TestTimeAugmentation` to look at several views of each image; `None` for
-                that of the configuration, `model.test_time`, if it has one; `False` for none.
-
-        Returns:
-            A `Detections` (for a single image) or a list of them, with boxes in pixels of the
-            image as given. A notebook shows both as pictures.
-
-        Example:
-
-        ```python
-        for box, score, name in zip(d.boxes, d.scores, d.names):
-            print(name, score, box)
-        ```
-        """
-        from detection.predict import detect
-
-        return detect(self, images, score_threshold=score_threshold, augment=augment)
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

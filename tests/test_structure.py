@@ -46,7 +46,7 @@ LAYERS = (
     ("region_sampling", "selection", "box_predictor"),
     ("fpn", "single_level", "rpn", "second_stage"),
     ("roi_heads",),
-    ("cascade",),
+    ("cascade", "detector_methods", "two_stage_training"),
     ("faster_rcnn", "multi_view", "data", "evaluation", "plots"),
     ("model_config", "visualize", "datasets", "load_image", "serving_ops"),
     ("detections", "detection_list"),
@@ -74,9 +74,10 @@ LAYERS = (
 MODEL = {name for layer in LAYERS[:8] for name in layer} | {"faster_rcnn", "build"}
 # Methods for people, which import what reads files when they are called.
 LATE = {
-    ("detection.faster_rcnn", "detection.detections"),
-    ("detection.faster_rcnn", "detection.predict"),
-    ("detection.faster_rcnn", "detection.pretrained"),
+    ("detection.detector_methods", "detection.detections"),
+    ("detection.detector_methods", "detection.faster_rcnn"),
+    ("detection.detector_methods", "detection.predict"),
+    ("detection.detector_methods", "detection.pretrained"),
 }
 
 # The modules that are about TensorFlow: nobody imports them at the module level but each other.
