@@ -10,8 +10,8 @@ from detection.export_facts import describe_model, refuse_views
 from detection.faster_rcnn import FasterRCNN
 from detection.load_image import load_image
 from detection.served import METADATA_FILE
-from keras_resnet.export import fold_norms as fold
-from keras_resnet.export import with_dtype
+from keras_resnet.inference_copy import fold_norms as fold
+from keras_resnet.inference_copy import with_dtype
 from keras_resnet.inference_graph import SPATIAL, freeze
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
 from keras_resnet.warmup import write_warmup

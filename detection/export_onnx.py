@@ -9,8 +9,8 @@ from detection.data.transforms import resize_bilinear, resized_size
 from detection.export_check import MAX_BOX_DIFFERENCE, MAX_SCORE_DIFFERENCE, make_samples
 from detection.export_facts import describe_model, refuse_views
 from detection.load_image import load_image
-from keras_resnet.export import fold_norms as fold
-from keras_resnet.export import with_dtype
+from keras_resnet.inference_copy import fold_norms as fold
+from keras_resnet.inference_copy import with_dtype
 from keras_resnet.inference_graph import freeze
 from keras_resnet.model_file import new_file, open_file, publish_file, write_file
 from keras_resnet.saved_model import check_backend

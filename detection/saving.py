@@ -12,7 +12,7 @@ from detection.build import build_model
 from detection.config import ModelConfig
 from detection.faster_rcnn import FasterRCNN
 from detection.model_size import refuse_larger
-from keras_resnet.export import with_dtype
+from keras_resnet.inference_copy import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel, override_config
 from keras_resnet.training.devices import POLICIES

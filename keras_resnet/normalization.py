@@ -222,7 +222,7 @@ NORMS = {
     "sync_batch": (SyncBatchNormalization, {"momentum": MOMENTUM, "epsilon": EPSILON}),
     "frozen": (FrozenBatchNormalization, {"epsilon": EPSILON}),
     "group": (_group, {"groups": 32, "epsilon": EPSILON, "weight_standardization": False}),
-    # What `export.fold_norms` rebuilds a network with; not a norm to train with.
+    # What `inference_copy.fold_norms` rebuilds a network with; not a norm to train with.
     "folded": (_channel_bias, {"kept": None}),
 }
 _TRAINABLE = tuple(kind for kind in NORMS if kind != "folded")

@@ -20,6 +20,7 @@ PACKAGES = ("keras_resnet", "detection")
 LAYERS = (
     ("_tensorflow", "boxes", "pixels"),
     ("roi_levels",),
+    ("roi_taps",),
     (
         "anchors",
         "box_coder",
@@ -71,7 +72,7 @@ LAYERS = (
     ("train",),
     ("ablation", "dry_run"),
 )
-MODEL = {name for layer in LAYERS[:8] for name in layer} | {"faster_rcnn", "build"}
+MODEL = {name for layer in LAYERS[:9] for name in layer} | {"faster_rcnn", "build"}
 # Methods for people, which import what reads files when they are called.
 LATE = {
     ("detection.detector_methods", "detection.detections"),

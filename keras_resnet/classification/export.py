@@ -9,8 +9,9 @@ from PIL import Image
 
 from keras_resnet.data.evaluation import centre_crop
 from keras_resnet.data.images import decode_image, read_bytes
-from keras_resnet.export import freeze_network, with_dtype
+from keras_resnet.export import freeze_network
 from keras_resnet.export_check import check_difference, choose_tolerance, compare_classes
+from keras_resnet.inference_copy import with_dtype
 from keras_resnet.saved_model import check_backend, next_folder, publish, write
 from keras_resnet.warmup import write_warmup
 

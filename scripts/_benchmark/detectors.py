@@ -188,7 +188,7 @@ def networks(dtype, batch=1, height=800, width=1344, quick=False):
     import keras
     import tensorflow as tf
 
-    from keras_resnet.export import fold_norms
+    from keras_resnet.inference_copy import fold_norms
     from keras_resnet.inference_graph import SPATIAL, freeze
 
     if quick:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.export import ChannelBias, fold_norms, with_dtype
+from keras_resnet.channel_bias import ChannelBias
+from keras_resnet.inference_copy import fold_norms, with_dtype
 
 
 def with_random_norms(model):

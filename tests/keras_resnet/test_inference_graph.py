@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(
 )
 tf = pytest.importorskip("tensorflow")
 
-from keras_resnet.export import fold_norms, with_dtype  # noqa: E402
+from keras_resnet.inference_copy import fold_norms, with_dtype  # noqa: E402
 from keras_resnet.inference_graph import freeze, simplify  # noqa: E402
 
 SPEC = {"images": tf.TensorSpec([None, 32, 32, 3], tf.float32)}

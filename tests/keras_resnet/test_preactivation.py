@@ -140,7 +140,7 @@ def test_zero_init_makes_the_block_the_identity():
 
 
 def test_folding_the_norms_keeps_the_outputs():
-    from keras_resnet.export import fold_norms
+    from keras_resnet.inference_copy import fold_norms
 
     model = keras_resnet.ResNet18V2(width=8, include_top=False, zero_init_residual=False)
     rng = np.random.default_rng(2)
