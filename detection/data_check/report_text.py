@@ -1,9 +1,14 @@
 """The data check as text for a terminal or a log."""
 
-import dataclasses
-import os
-import shutil
-
+from detection.data_check.text_layout import (
+    Style,
+    columns,
+    heading,
+    histogram,
+    one_bar,
+    terminal_style,
+    wrapped,
+)
 from detection.data_check.words import (
     count_of,
     cut,
@@ -15,42 +20,10 @@ from detection.data_check.words import (
 )
 from keras_resnet.data.printable import printable
 
+__all__ = ["Style", "full_text", "short_text", "terminal_style", "verdict"]
+
 _PLACES = 3
 _CLASSES = 30
-_CODES = {"bold": "1", "error": "31;1", "warning": "33;1", "note": "2", "change": "36;1"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How text is laid out.
-
-    Args:
-        width: Integer, columns.
-        colour: Boolean, whether headings and levels are coloured.
-        bar: String, one letter that bars are made of.
-    """
-
-    width: int = 80
-    colour: bool = False
-    bar: str = "#"
-
-    def paint(self, text, name):
-        """The text in the colour of a level, of a heading or of advice."""
-        return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if self.colour else text
-
-
-def terminal_style(stream):
-    """The `Style` for a stream: plain, unless it is a terminal that shows colours.
-
-    Args:
-        stream: Text file, such as `sys.stdout`.
-    """
-    if not stream.isatty():
-        return Style()
-    columns = min(100, max(60, shutil.get_terminal_size().columns))
-    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
-    return Style(columns, colour, "█" if blocks else "#")
 
 
 def verdict(check):
@@ -97,7 +70,7 @@ def short_text(check, counts=True):
             lines.append(f"consider ({advice.about}): {advice.text}")
             lines += [f"  --set {setting!r}" for setting in advice.settings]
     return "\n".join(
-        line if line.startswith("  --set") else "\n".join(_wrap(line, Style.width, after="  "))
+        line if line.startswith("  --set") else "\n".join(wrapped(line, Style.width, after="  "))
         for line in lines
     )
 
@@ -106,7 +79,7 @@ def full_text(check, style=None):
     """The whole report, in columns and with bars."""
     style = style or Style()
     parts = [
-        _heading("Data check", style),
+        heading("Data check", style),
         *_splits(check, style),
         *_classes(check, style),
         *_histograms(check, style),
@@ -122,10 +95,6 @@ def _split_line(row):
         f"{count_of(row['images'], 'image')} ({row['images_without_boxes']:,} without boxes), "
         f"{count_of(row['boxes'], 'box', 'boxes')}, {len(row['classes'])} classes"
     )
-
-
-def _heading(text, style):
-    return style.paint(text, "bold") + "\n" + style.paint("-" * len(text), "bold")
 
 
 def _splits(check, style):
@@ -149,7 +118,7 @@ def _splits(check, style):
         sizes = [_median(row["resized"]["box_size"]) for row in splits.values()]
         rows.append(("  after resizing", sizes))
     rows.append(("height / width", [_ratios(row["aspect_ratio"]) for row in splits.values()]))
-    return [_table(rows), ""]
+    return [columns(rows), ""]
 
 
 def _per_image(row):
@@ -179,16 +148,6 @@ def _ratios(spread):
     return "-" if spread is None else "{50%:.2f} ({5%:.2f}-{95%:.2f})".format(**spread)
 
 
-def _table(rows, gap=3):
-    widths = [max(width_of(cells[i]) for _, cells in rows) for i in range(len(rows[0][1]))]
-    first = max(width_of(label) for label, _ in rows)
-    lines = []
-    for label, cells in rows:
-        columns = (pad(cell, width, right=True) for cell, width in zip(cells, widths))
-        lines.append((pad(label, first) + " " * gap + (" " * gap).join(columns)).rstrip())
-    return "\n".join(lines)
-
-
 def _classes(check, style):
     first, *others = check.statistics
     rows = check.statistics[first]["classes"]
@@ -208,18 +167,13 @@ def _classes(check, style):
         name = row["name"]
         counts = [f"{row['boxes']:,}", f"{row['images']:,}"]
         counts += [f"{_boxes_of(check.statistics[split], name):,}" for split in others]
-        bar = pad(_bar(row["boxes"], most, bars, style), bars)
+        bar = pad(one_bar(row["boxes"], most, bars, style), bars)
         table.append((cut(printable(name), 22), [*counts, bar]))
-    return [_heading("Classes", style), _table(table, gap=2), ""]
+    return [heading("Classes", style), columns(table, gap=2), ""]
 
 
 def _boxes_of(statistics, name):
     return sum(row["boxes"] for row in statistics["classes"] if row["name"] == name)
-
-
-def _bar(value, most, width, style):
-    length = round(width * value / most) if most else 0
-    return style.bar * max(length, 1 if value else 0)
 
 
 def _histograms(check, style):
@@ -235,23 +189,8 @@ def _histograms(check, style):
         (f"Boxes of {split} by shape", row["aspect_ratio_histogram"]),
         (f"Images of {split} by number of boxes", row["boxes_per_image"]["histogram"]),
     ):
-        parts += [_heading(title, style), _bars(bars, style), ""]
+        parts += [heading(title, style), histogram(bars, style), ""]
     return parts
-
-
-def _bars(rows, style):
-    total = sum(row["count"] for row in rows)
-    most = max(row["count"] for row in rows)
-    label = max(width_of(row["range"]) for row in rows)
-    number = max(len(f"{row['count']:,}") for row in rows)
-    width = style.width - label - number - 15
-    lines = []
-    for row in rows:
-        share = percent(row["count"] / total) if total else ""
-        bar = _bar(row["count"], most, width, style)
-        text = f"  {pad(row['range'], label)}  {row['count']:>{number},}  {share:>7}  {bar}"
-        lines.append(text.rstrip())
-    return "\n".join(lines)
 
 
 def _coverage(check, style):
@@ -265,11 +204,11 @@ def _coverage(check, style):
             f"{percent(row['below_positive'])} without a positive anchor"
         )
         if number:  # Validation in one line.
-            parts += [*_wrap(f"{split}: {words}", style.width), ""]
+            parts += [*wrapped(f"{split}: {words}", style.width), ""]
             continue
-        parts.append(_heading("Anchors", style))
-        parts += _wrap(f"{split}: {words}", style.width)
-        parts.append(_bars(row["histogram"], style))
+        parts.append(heading("Anchors", style))
+        parts += wrapped(f"{split}: {words}", style.width)
+        parts.append(histogram(row["histogram"], style))
         table = [("  level", ["boxes", "mean IoU", "below 0.5"])]
         for level in row["by_level"]:
             sizes = ", ".join(f"{size:g}" for size in level["sizes"])
@@ -280,7 +219,7 @@ def _coverage(check, style):
         table += [(f"    {r['range']}", _fit(r)) for r in row["by_size"]]
         table.append(("  shape of the box", ["", "", ""]))
         table += [(f"    {r['range']}", _fit(r)) for r in row["by_shape"]]
-        parts += [_table(table), ""]
+        parts += [columns(table), ""]
     return parts
 
 
@@ -291,11 +230,11 @@ def _fit(row):
 
 
 def _problems(check, style):
-    parts = [_heading("Problems", style), verdict(check)]
+    parts = [heading("Problems", style), verdict(check)]
     for problem in check.problems:
         label = style.paint(problem.level.upper(), problem.level)
         text = f"{problem.kind} ({len(problem.findings):,}): {problem.title}"
-        first, *more = _wrap(text, style.width, indent=9)
+        first, *more = wrapped(text, style.width, indent=9)
         parts.append(label + " " * (8 - len(problem.level)) + first.strip())
         parts += more
         for finding in problem.findings[:_PLACES]:
@@ -303,7 +242,7 @@ def _problems(check, style):
         left = len(problem.findings) - _PLACES
         if left > 0:
             parts.append(f"{'':9}- and {left:,} more")
-        parts += _wrap(f"-> {problem.advice}", style.width, indent=9)
+        parts += wrapped(f"-> {problem.advice}", style.width, indent=9)
     return [*parts, ""]
 
 
@@ -319,27 +258,13 @@ def _place(finding, width):
 
 
 def _advice(check, style):
-    parts = [_heading("Advice", style)]
+    parts = [heading("Advice", style)]
     for advice in check.advice:
         mark = style.paint("change", "change") if advice.change else "fine  "
-        first, *rest = _wrap(f"{advice.about}: {advice.text}", style.width, indent=9)
+        first, *rest = wrapped(f"{advice.about}: {advice.text}", style.width, indent=9)
         parts += [f"{mark}   {first.strip()}", *rest]
         # Never broken: it is to be copied.
         parts += [f"{'':9}--set {setting!r}" for setting in advice.settings]
     if not check.advice:
         parts.append("None: there is nothing to judge.")
     return [*parts, ""]
-
-
-def _wrap(text, width, indent=0, after=""):
-    """Lines of a text, all of them indented, and all but the first by `after` as well."""
-    leading = " " * (indent + len(text) - len(text.lstrip()))
-    lines, line = [], leading
-    # `textwrap` counts letters; those of some scripts take two columns.
-    for word in text.split():
-        longer = line + word if not line.strip() else f"{line} {word}"
-        if line.strip() and width_of(longer) > width:
-            lines.append(line)
-            longer = leading + ("" if text.startswith(" ") else after) + word
-        line = longer
-    return [*lines, line]
