@@ -1,5 +1,7 @@
 """Every kind of recipe trains, with small networks and images, from files to saved weights."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -148,3 +150,24 @@ def test_finetune(folders, tmp_path):
     with pytest.raises(ValueError, match=r"want data\.mean"):
         wrong = load_classifier_config("finetune", [*overrides, "data.mean=[0,0,0]"])
         train_classifier(wrong, say=lambda line: None)
+
+
+def test_a_complete_run_writes_its_page_again(tmp_path):
+    """With the averages of the weights, which were what its figures are of."""
+    write_npz(tmp_path / "images.npz")
+    overrides = [
+        *("data.format=npz", f"data.root={tmp_path / 'images.npz'}", "train.ema={decay: 0.999}"),
+        *("data.pipeline.batch_size=8", "train.reference_batch=8", "train.steps=2"),
+        *("model.options.stage_blocks=[1,1,1]", "model.options.width=4", "train.learning_rate=1"),
+        *(f"run.project={tmp_path}", "train.evaluation_batch=3", "train.warmup_length=0"),
+    ]
+    pages = []
+    for more in ((), ("run.resume=true",)):
+        config = load_classifier_config("cifar10_resnet20", [*overrides, *more])
+        folder, metrics = train_classifier(config, say=lambda line: None)
+        text = (folder / "report.html").read_text()
+        pages.append(text.partition("<h2>Classes")[2].partition("<h2>Configuration")[0])
+        (folder / "report.html").unlink()
+    assert pages[0] == pages[1] and pages[0].count("<figure>") == 8
+    diagonal = re.findall(r'class="diagonal[^>]*><span class="count">(\d+)', pages[0])
+    assert sum(map(int, diagonal)) == round(8 * metrics["accuracy"])
