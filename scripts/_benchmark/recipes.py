@@ -9,6 +9,8 @@ from _benchmark.detection_data import ground_truth
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 RECIPES = (
+    "quickstart",
+    "bccd",
     "coco_r18_fpn_scratch",
     "coco_r50_fpn_1x",
     "coco_r50_fpn_v2",
