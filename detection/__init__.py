@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from detection.export import export_saved_model as export_saved_model
     from detection.faster_rcnn import FasterRCNN as FasterRCNN
     from detection.fpn import FeaturePyramid as FeaturePyramid
+    from detection.from_torchvision import load_torchvision as load_torchvision
     from detection.predict import predict_dataset as predict_dataset
     from detection.pretrained import load_pretrained as load_pretrained
-    from detection.pretrained import load_torchvision as load_torchvision
     from detection.roi_heads import RoIHeads as RoIHeads
     from detection.rpn import RegionProposalNetwork as RegionProposalNetwork
     from detection.saving import load as load
@@ -42,7 +42,7 @@ _HOME = {
     "load": "detection.saving",
     "load_config": "detection.config",
     "load_pretrained": "detection.pretrained",
-    "load_torchvision": "detection.pretrained",
+    "load_torchvision": "detection.from_torchvision",
     "predict_dataset": "detection.predict",
     "save_model": "detection.saving",
     "train_detector": "detection.train",

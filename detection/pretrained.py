@@ -1,9 +1,7 @@
 """Detectors with trained weights, for use as they are or for other classes."""
 
-import contextlib
 import os
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,19 +9,19 @@ import pydantic
 
 from detection.box_predictor import BoxPredictor
 from detection.build import build_model
+from detection.categories import make_categories
 from detection.faster_rcnn import FasterRCNN
+from detection.from_torchvision import load_torchvision
 from detection.model_config import ModelConfig
-from detection.model_size import refuse_larger
-from detection.saving import Category, Preprocessing, load
-from detection.weights.coco import ROWS, coco_classes
-from detection.weights.infer import PREPROCESSING, config_of
-from detection.weights.names import assign_state, refuse_misfits, torchvision_places
+from detection.saving import Preprocessing, load
 from detection.weights.registry import list_detectors
-from detection.weights.state import is_torchvision, read_state
+from detection.weights.state import is_torchvision
 from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
+from keras_resnet.training.devices import precision_kept
 from keras_resnet.training.variable_keys import variable_keys
-from keras_resnet.untrusted.dry_run import dry_run
+
+__all__ = ["from_pretrained", "load_pretrained", "load_torchvision", "make_categories"]
 
 AS_SOURCE = "as_source"
 _SECTIONS = ("backbone", "rpn", "roi_heads")
@@ -42,94 +40,6 @@ _NOT_IN_TENSORS = {
         "box_weights",
     ),
 }
-
-
-def load_torchvision(
-    source: str | os.PathLike[str] | dict[str, Any],
-    class_names: Sequence[Any] | None = None,
-    unused_classes: bool = False,
-    norm: str | None = None,
-    norm_epsilon: float | None = None,
-    precision: str | None = "float32",
-    seed: int = 0,
-) -> FasterRCNN:
-    """Build the detector that torchvision's weights are for, with all of torchvision's rules.
-
-    Args:
-        source: see `detection.weights.read_state`: a published name, a `.safetensors` file,
-            `"hf://owner/name"` or a state dict of arrays.
-        class_names: what the classes are called, without background: a list of str (numbered
-            from 1) or of `{"id": int, "name": str}`. None for COCO's, if there are 91 classes
-            with the background, and for their numbers otherwise.
-        unused_classes: bool, keep the ten of COCO's 90 ids that no object has, so that scores
-            equal torchvision's to the last digit. Without them there are 80 classes, as in
-            COCO's files, and what little probability they had goes to the others.
-        norm: `"batch"` or `"frozen"`, the norms of the backbone; None for those that the weights
-            were trained with.
-        norm_epsilon: float, what these add to the variance; None for what the weights were
-            trained with: 0 for torchvision's first published weights.
-        precision: dtype policy of the model.
-        seed: int, seed of the sampling in training.
-
-    Returns:
-        A built `FasterRCNN`, not compiled, with the stem and the first stage frozen as in
-        torchvision.
-
-    Raises:
-        ValueError: if the weights are not those of such a detector; lists every tensor that is
-            missing, unexpected or of another shape.
-        FileNotFoundError: if there is no such file.
-        OSError: if published weights are not on this machine; says how to get them.
-
-    Reference:
-        [torchvision, models.detection](https://docs.pytorch.org/vision/stable/models.html)
-
-    Example:
-
-    ```python
-    model = load_torchvision("fasterrcnn_resnet50_fpn_v2.safetensors")
-    model.detect("photo.jpg", score_threshold=0.5).names
-    ```
-    """
-    made = {}
-
-    def check(state):
-        """Compares what the file declares with a model without memory for its weights."""
-        config, num_rows = config_of(state, norm, norm_epsilon)
-        # Kernels are [out, in, h, w] there, and matrices [out, in].
-        shapes = [(*s[2:], *s[1::-1]) for s in (a.shape for a in state.arrays.values())]
-        refuse_larger(config, shapes, "the file")
-        rows, categories = _classes(class_names, unused_classes, num_rows)
-
-        def build():
-            with _policy(precision):
-                return build_model(config, categories, dict(PREPROCESSING), seed)
-
-        dry_run(lambda: refuse_misfits(state, torchvision_places(build(), rows, num_rows)))
-        made.update(build=build, rows=rows, num_rows=num_rows)
-
-    state = read_state(source, check)
-    model = made["build"]()
-    assign_state(state, torchvision_places(model, made["rows"], made["num_rows"]))
-    return model
-
-
-def _classes(class_names, unused_classes, num_rows):
-    """The rows of the weights that are kept, and the categories they stand for."""
-    rows = list(range(1, num_rows))
-    if class_names is not None:
-        categories = make_categories(class_names)
-    elif num_rows == ROWS:
-        rows, categories = coco_classes(unused_classes)
-    else:
-        categories = make_categories([str(row) for row in rows])
-    if len(categories) != len(rows):
-        raise ValueError(
-            f"`class_names` must name the {len(rows)} classes of the weights; "
-            "FasterRCNN.from_pretrained replaces the classes. "
-            f"Received: {len(categories)} names"
-        )
-    return rows, categories
 
 
 def from_pretrained(
@@ -151,7 +61,8 @@ def from_pretrained(
     config = _changed(origin.architecture, freeze, backbone, rpn, roi_heads)
     categories = origin.categories if class_names is None else make_categories(class_names)
     sizes = _resizing({**origin.preprocessing, **(preprocessing or {})})
-    with _policy(precision or origin.dtype_policy.name):
+    with precision_kept():
+        keras.config.set_dtype_policy(precision or origin.dtype_policy.name)
         model = build_model(config, categories, sizes, seed or 0)
     _copy(origin, model, with_predictors=class_names is None)
     return model
@@ -206,43 +117,6 @@ def load_pretrained(
         )
     _copy(origin, model, with_predictors=origin.class_names == model.class_names)
     return model
-
-
-def make_categories(class_names):
-    """Return categories for a list of names, which are numbered from 1, or of dicts.
-
-    Example:
-
-    >>> make_categories(["cat", "dog"])
-    [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]
-    """
-    if isinstance(class_names, str) or not class_names:
-        raise ValueError(
-            "`class_names` must be a list of at least one name. "
-            f"Received: class_names={class_names!r}"
-        )
-    categories = [
-        {"id": number, "name": entry} if isinstance(entry, str) else _category(entry)
-        for number, entry in enumerate(class_names, start=1)
-    ]
-    for key in ("id", "name"):
-        values = [category[key] for category in categories]
-        if len(set(values)) < len(values):
-            raise ValueError(
-                f"Every class needs its own {key}; one is there twice. "
-                f"Received: class_names={class_names!r}"
-            )
-    return categories
-
-
-def _category(entry):
-    try:
-        return Category.model_validate(entry).model_dump()
-    except pydantic.ValidationError:
-        raise ValueError(
-            'A class is given by its name or as {"id": int, "name": str}. '
-            f"Received: class_names with {entry!r}"
-        ) from None
 
 
 def _origin(source, precision):
@@ -323,13 +197,3 @@ def _fresh(model, with_predictors):
     for layer in () if with_predictors else model.roi_heads._flatten_layers():
         if isinstance(layer, BoxPredictor):
             yield from (id(variable) for variable in layer.variables)
-
-
-@contextlib.contextmanager
-def _policy(precision):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

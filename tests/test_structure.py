@@ -68,7 +68,9 @@ LAYERS = (
         "expectations",
     ),
     ("saving", "evaluate", "export", "export_onnx"),
-    ("pretrained", "run_identity", "run_outputs"),
+    ("categories", "run_identity", "run_outputs"),
+    ("from_torchvision",),
+    ("pretrained",),
     ("train",),
     ("ablation", "dry_run"),
 )
