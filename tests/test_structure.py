@@ -48,7 +48,7 @@ LAYERS = (
     ("fpn", "single_level", "rpn", "second_stage"),
     ("roi_heads",),
     ("cascade", "detector_methods", "two_stage_training"),
-    ("faster_rcnn", "multi_view", "data", "evaluation", "plots"),
+    ("faster_rcnn", "multi_view", "data", "evaluation", "plots", "part_configs"),
     ("model_config", "visualize", "datasets", "load_image", "serving_ops"),
     ("detections", "detection_list"),
     ("predict",),
