@@ -107,11 +107,8 @@ def _read(rows, file, files, folder, categories, problems):
     records = []
     for name, image, size, group in zip(names, found, sizes, groups.values()):
         where = f"{file}, line {group[0].line}"
-        if image.kind is not None:
-            problems.add(image.kind, where, f"{name!r} in {folder}{image.also()}")
+        if not image.usable(name, folder, where, problems):
             continue
-        if image.elsewhere:
-            problems.add("found_elsewhere", where, f"{name!r} is {image.path}")
         if size is None:
             problems.add("undecodable_image", image.path, f"image id {name!r}")
             continue

@@ -33,6 +33,21 @@ class FoundFile(NamedTuple):
             return f"; {self.shared} is there, and another name means it, too"
         return f", also looked for as {', '.join(self.tried)}" if self.tried else ""
 
+    def usable(self, name, folder, where, problems):
+        """Whether there is an image to read; what is to be said of it is added to the problems.
+
+        Args:
+            name: String, as it was named.
+            folder: String, in which it was looked for.
+            where: String, the place of the name.
+            problems: `Problems`.
+        """
+        if self.kind is not None:
+            problems.add(self.kind, where, f"{name!r} in {folder}{self.also()}")
+        elif self.elsewhere:
+            problems.add("found_elsewhere", where, f"{name!r} is {self.path}")
+        return self.kind is None
+
 
 def find_files(files, names, subfolders=()):
     """Finds images by name, and those that are not there by what else the name may mean.

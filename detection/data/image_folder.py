@@ -83,11 +83,6 @@ def _in_file(file, root, problems, follow_links):
     ]
     paths = []
     for (number, line), found in zip(numbered, find_files(NamedFiles(root, follow_links), names)):
-        where = f"{file}, line {number}"
-        if found.kind is not None:
-            problems.add(found.kind, where, f"{line!r} in {root}{found.also()}")
-            continue
-        if found.elsewhere:
-            problems.add("found_elsewhere", where, f"{line!r} is {found.path}")
-        paths.append(found.path)
+        if found.usable(line, root, f"{file}, line {number}", problems):
+            paths.append(found.path)
     return paths
