@@ -5,7 +5,6 @@ import warnings
 from typing import Any
 
 import keras
-import pydantic
 
 from detection.box_predictor import BoxPredictor
 from detection.build import build_model
@@ -18,6 +17,7 @@ from detection.weights.registry import list_detectors
 from detection.weights.state import is_torchvision
 from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
+from keras_resnet.training.config_words import validated
 from keras_resnet.training.devices import precision_kept
 from keras_resnet.training.variable_keys import variable_keys
 
@@ -165,21 +165,15 @@ def _changed(architecture, freeze, *sections):
         values[name] = {**values[name], **(changes or {})}
     if freeze != AS_SOURCE:
         values["backbone"]["freeze"] = freeze
-    return ModelConfig.model_validate(values)
+    return validated(ModelConfig, values, "There is no such detector")
 
 
 def _resizing(preprocessing):
     """How images are resized, refused where a key is unknown or missing."""
     if not preprocessing:
         return preprocessing
-    try:
-        return Preprocessing.model_validate(preprocessing).model_dump(exclude_unset=True)
-    except pydantic.ValidationError as error:
-        problems = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
-        raise ValueError(
-            f"`preprocessing` does not say how images are resized: {problems}. "
-            f"Received: {preprocessing}"
-        ) from None
+    wrong = "`preprocessing` does not say how images are resized"
+    return validated(Preprocessing, preprocessing, wrong).model_dump(exclude_unset=True)
 
 
 def _copy(origin, model, with_predictors):

@@ -15,6 +15,7 @@ from detection.model_size import refuse_larger
 from keras_resnet.inference_copy import with_dtype
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel, override_config
+from keras_resnet.training.config_words import validated
 from keras_resnet.training.devices import POLICIES
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
@@ -168,10 +169,7 @@ def _validated(description, folder):
             f"{folder} does not hold a detector of this version. Received: "
             f"format={description.get('format')!r}, version={description.get('version')!r}"
         )
-    try:
-        return _Description.model_validate(description)
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{folder} describes no valid detector: {error}") from None
+    return validated(_Description, description, f"{folder} describes no valid detector")
 
 
 def _build(architecture, about, precision):

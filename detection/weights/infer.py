@@ -4,6 +4,7 @@ import re
 
 from detection.model_config import ModelConfig
 from detection.weights.state import BODY
+from keras_resnet.training.config_words import validated
 from keras_resnet.variants import IMAGENET_NETWORKS
 from keras_resnet.weights.infer import arguments_of
 
@@ -65,23 +66,24 @@ def config_of(state, norm=None, norm_epsilon=None):
         name.removeprefix(BODY): shape for name, shape in shapes.items() if name.startswith(BODY)
     }
     backbone, levels = _backbone(arguments_of(body, {}), [laterals[i][1] for i in sorted(laterals)])
-    config = ModelConfig(
-        backbone={
+    values = {
+        "backbone": {
             **backbone,
             "levels": levels,
             "norm": norm or state.norm,
             "norm_epsilon": state.norm_epsilon if norm_epsilon is None else norm_epsilon,
             "freeze": FREEZE,
         },
-        fpn_filters=laterals[0][0],
-        fpn_norm=_norm(shapes, f"{_FPN}0.1"),
-        rpn={
+        "fpn_filters": laterals[0][0],
+        "fpn_norm": _norm(shapes, f"{_FPN}0.1"),
+        "rpn": {
             **_RPN,
             "anchor_sizes": tuple((32 * 2**i,) for i in range(len(levels) + 1)),
             "conv_depth": len(_numbered(shapes, r"rpn\.head\.conv\.(\d+)\.0\.weight")) or 1,
         },
-        roi_heads={**_ROI_HEADS, **_box_head(shapes)},
-    )
+        "roi_heads": {**_ROI_HEADS, **_box_head(shapes)},
+    }
+    config = validated(ModelConfig, values, f"{state.source} holds no detector that can be built")
     return config, scores[0]
 
 

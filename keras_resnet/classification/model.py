@@ -11,6 +11,7 @@ from keras import ops
 import keras_resnet
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel
+from keras_resnet.training.config_words import validated
 from keras_resnet.training.variable_keys import variable_keys
 from keras_resnet.training.verified_folder import holds_folder
 from keras_resnet.untrusted.dry_run import dry_run
@@ -198,10 +199,8 @@ def load_classifier(source):
 
 
 def _validated(description, folder):
-    try:
-        about = _Description.model_validate(description).model_dump(mode="python")
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{folder} describes no valid classifier: {error}") from None
+    about = validated(_Description, description, f"{folder} describes no valid classifier")
+    about = about.model_dump(mode="python")
     # These would be opened. The weights come from the artefact.
     for name in {"weights", "input_tensor"} & set(about["options"]):
         raise UntrustedFileError(

@@ -6,7 +6,7 @@ import typing
 
 import pydantic
 
-_LONGEST, _MOST_KEYS = 80, 8
+_LONGEST, _MOST_KEYS, _MOST_TOLD = 80, 8, 5
 _BOUNDS = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -53,6 +53,39 @@ def describe_errors(schema, errors):
     ]
 
 
+def validated(schema, values, what):
+    """A pydantic model of values that come from elsewhere, such as a file.
+
+    Args:
+        schema: the pydantic model.
+        values: dict.
+        what: str, the first words of the message about values that do not fit.
+
+    Returns:
+        An instance of `schema`.
+
+    Raises:
+        ValueError: the first mistakes in plain words.
+
+    Example:
+    >>> class Sizes(pydantic.BaseModel):
+    ...     side: int = pydantic.Field(gt=0)
+    >>> validated(Sizes, {"side": 0}, "The file holds no sizes")
+    Traceback (most recent call last):
+    ...
+    ValueError: The file holds no sizes: side: must be above 0. Received: 0
+    """
+    try:
+        return schema.model_validate(values)
+    except pydantic.ValidationError as error:
+        problems = describe_errors(schema, error.errors(include_url=False))
+    left = len(problems) - _MOST_TOLD
+    text = "; ".join([*problems[:_MOST_TOLD], *([f"and {left} more"] if left > 0 else [])])
+    # Unknown and missing keys have no value.
+    end = "" if "Received: " in text else f". Received: {_shown(values)}"
+    raise ValueError(f"{what}: {text}{end}")
+
+
 def _of_the_list(error):
     """An item that is missing is a mistake of the list it is missing in."""
     if error["type"] == "missing" and isinstance(error["loc"][-1], int):
@@ -67,10 +100,12 @@ def _line(location, words, error):
     )
     if error["type"] in ("extra_forbidden", "missing") or "Received: " in text:
         return f"{where}: {text}"
-    received = "null" if error["input"] is None else repr(error["input"])
-    if len(received) > _LONGEST:
-        received = received[: _LONGEST - 3] + "..."
-    return f"{where}: {text}. Received: {received}"
+    return f"{where}: {text}. Received: {_shown(error['input'])}"
+
+
+def _shown(value):
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _alternatives(words):
@@ -107,7 +142,7 @@ def _words(schema, location, error):
         return f"must be a section of keys{shown}{null}"
     sequence = _sequence(annotation)
     if kind == "too_long" and (sequence is None or Ellipsis in sequence):
-        return f"must be a list of at most {context['max_length']}"
+        return f"must be a list of at most {context['max_length']} items"
     if kind in ("tuple_type", "list_type", "too_short", "too_long") and sequence:
         return f"must be {_list_in_words(sequence, default)}{null}"
     message = error["msg"].removeprefix("Value error, ")
