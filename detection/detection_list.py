@@ -6,6 +6,7 @@ import io
 import os
 from collections import Counter
 
+from detection.detections import MIN_SCORE
 from keras_resnet.data.printable import printable
 
 _SHOWN_LINES, _SHOWN_PICTURES = 20, 12
@@ -49,16 +50,19 @@ class DetectionList(list):
         return f'<div style="{_STYLE}">{"".join(figures)}</div>'
 
 
-def _caption(number, found):
+def _caption(number, found, least=0.0):
+    """A line on an image: what was found with `least` score, and how much below it."""
     source = found.source
     name = f" {printable(source, 60)}" if isinstance(source, (str, os.PathLike)) else ""
-    counts = Counter(found.names).items()
-    listed = ", ".join(f"{count} {printable(label, 60)}" for label, count in counts) or "nothing"
-    return f"[{number}]{name}: {listed}"
+    counts = Counter(label for label, score in zip(found.names, found.scores) if score >= least)
+    listed = [f"{count} {printable(label, 60)}" for label, count in counts.items()] or ["nothing"]
+    below = len(found) - counts.total()
+    listed += [f"{below} below {least:g}"] if below else []
+    return f"[{number}]{name}: {', '.join(listed)}"
 
 
 def _figure(number, found):
-    caption = f"<figcaption>{html.escape(_caption(number, found))}</figcaption>"
+    caption = f"<figcaption>{html.escape(_caption(number, found, MIN_SCORE))}</figcaption>"
     picture = ""
     if found.source is not None:
         try:

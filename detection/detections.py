@@ -10,7 +10,7 @@ from detection.load_image import load_image
 from detection.visualize import draw_detections
 
 _SHOWN = 10  # rows of the text form
-_MIN_SCORE = 0.3  # of what a notebook draws
+MIN_SCORE = 0.3  # of what a notebook draws
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +104,7 @@ class Detections:
             data={"class_name": np.asarray(self.names, dtype=str)},
         )
 
-    def draw(self, image: Any = None, min_score: float = _MIN_SCORE) -> Image.Image:
+    def draw(self, image: Any = None, min_score: float = MIN_SCORE) -> Image.Image:
         """Draws the boxes on the image.
 
         Args:

@@ -139,7 +139,7 @@ def test_a_notebook_gets_the_pictures_of_a_list(found):
     np.testing.assert_array_equal(np.asarray(pictures[0]), np.asarray(found.draw()))
     assert re.findall("<figcaption>(.*?)</figcaption>", page)[2:] == [
         "[2]: 1 cat",
-        "[3] &lt;b&gt;gone.jpg: 1 &lt;script&gt;, 1 cat",
+        "[3] &lt;b&gt;gone.jpg: 1 &lt;script&gt;, 1 below 0.3",  # as much as is drawn
     ]
     assert "<script>" not in page and "<b>" not in page
     many_pages = DetectionList([many(1)] * 14)._repr_html_()
