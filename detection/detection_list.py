@@ -11,7 +11,9 @@ from keras_resnet.data.printable import printable
 
 _SHOWN_LINES, _SHOWN_PICTURES = 20, 12
 _LONGEST_SIDE = 360  # pixels of a picture
-_STYLE = "display:flex;flex-wrap:wrap;align-items:flex-end;gap:12px"
+_STYLE = "display:flex;flex-wrap:wrap;align-items:flex-start;gap:12px"
+# Paths are long, and have no spaces to break at.
+_FIGURE = f"margin:0;max-width:{_LONGEST_SIDE}px;overflow-wrap:anywhere"
 
 
 class DetectionList(list):
@@ -75,4 +77,4 @@ def _figure(number, found):
             drawn.save(file, "PNG")
             encoded = base64.b64encode(file.getvalue()).decode()
             picture = f'<img src="data:image/png;base64,{encoded}">'
-    return f'<figure style="margin:0;max-width:{_LONGEST_SIDE}px">{picture}{caption}</figure>'
+    return f'<figure style="{_FIGURE}">{picture}{caption}</figure>'
