@@ -117,7 +117,7 @@ def _parse():
     parser.add_argument("--limit", type=_positive, help="only so many images, evenly spread")
     parser.add_argument(
         "--output",
-        help="folder for metrics.json, report.html and confusion_matrix.png; or a file that ends in "
+        help="folder for metrics.json, report.html and confusion_matrix.png; or a file ending in "
         ".json, for the figures alone",
     )
     arguments = parser.parse_args()

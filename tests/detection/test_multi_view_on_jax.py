@@ -30,7 +30,7 @@ def detections_of(model):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compares TensorFlow with JAX")
-@pytest.mark.parametrize("merge", ["features", "boxes"])
+@pytest.mark.parametrize("merge", ["features", pytest.param("boxes", marks=pytest.mark.slow)])
 def test_jax_detects_the_same(tmp_path, merge):
     pytest.importorskip("jax")
     keras.utils.set_random_seed(0)

@@ -66,6 +66,7 @@ def test_changes_that_cannot_be_made(tiny_run, in_process, tmp_path, script, cha
     assert code == 2 and message in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_ablation_of_trained_models(tiny_run, in_process, tmp_path):
     """With one model in both places, context adds nothing; the baseline is `evaluate`'s."""
     target = tmp_path / "table.md"

@@ -16,7 +16,7 @@ from tests.fuzz.choices import Choices
 
 _KEPT = tempfile.TemporaryDirectory()
 _PATH = Path(_KEPT.name, "a.keras")
-MUTATIONS = 60  # without a fuzzer; some of them build a model
+MUTATIONS = 20  # without a fuzzer; some of them build a model
 
 
 def _members(model):

@@ -34,7 +34,9 @@ def with_examples():
     for name in MODULES:
         module = importlib.import_module(f"keras_resnet.{name}")
         if any(test.examples for test in doctest.DocTestFinder().find(module)):
-            found.append(name)
+            # Twenty networks of up to 1,202 layers.
+            deep = [pytest.mark.slow] if name == "cifar" else []
+            found.append(pytest.param(name, marks=deep))
     return found
 
 

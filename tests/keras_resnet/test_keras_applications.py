@@ -9,8 +9,8 @@ from keras.src.legacy.saving import legacy_h5_format
 import keras_resnet
 
 TOLERANCE = 1e-4
-V1 = ("ResNet50", "ResNet101", "ResNet152")
-V2 = ("ResNet50V2", "ResNet101V2", "ResNet152V2")
+V1 = ("ResNet50", "ResNet101", pytest.param("ResNet152", marks=pytest.mark.slow))
+V2 = ("ResNet50V2", "ResNet101V2", pytest.param("ResNet152V2", marks=pytest.mark.slow))
 
 
 def with_random_weights(model, seed=0):

@@ -21,7 +21,7 @@ FIXED = settings(
 def test_any_bytes(name):
     target = importlib.import_module(f"tests.fuzz.{name}")
 
-    @FIXED
+    @settings(FIXED, max_examples=min(60, getattr(target, "MUTATIONS", 60)))
     @given(st.binary(max_size=300))
     def holds(data):
         target.one_input(data)

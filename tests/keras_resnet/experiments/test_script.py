@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.keras_resnet.experiments.helpers import write_images
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "reproduce_cifar10.py"
@@ -55,6 +57,7 @@ def test_bad_input_is_one_message(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_trains_on_jax_without_tensorflow(tmp_path):
     write_images(tmp_path / "images.npz")
     done = call(
