@@ -149,7 +149,13 @@ def config_of(run, settings, images):
     ):
         if value is not None:
             overrides.append(f"{key}={value}")
-    return load_classifier_config(recipe_of(run), [*overrides, *settings.overrides])
+    overrides += settings.overrides
+    config = load_classifier_config(recipe_of(run), overrides)
+    if run.kind != "residual" and config.model.options.get("zero_init_residual"):
+        # Nothing is added to these branches, so only the residual nets' may start at zero.
+        overrides.append("model.options.zero_init_residual=false")
+        config = load_classifier_config(recipe_of(run), overrides)
+    return config
 
 
 def common_part(config):

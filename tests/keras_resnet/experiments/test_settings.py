@@ -43,6 +43,14 @@ def test_depths_without_recipe_take_the_one_below():
     assert recipe_of(Run("plain", 146, None, 0)) == "cifar10_plain110"
 
 
+def test_only_branches_beside_a_shortcut_start_at_zero():
+    zero = {"overrides": ("model.options.zero_init_residual=true",)}
+    found = {kind: config(Run(kind, 20, None, 0), **zero) for kind in ("plain", "highway")}
+    found["residual"] = config(Run("residual", 20, "zero_pad", 0), **zero)
+    starts = {kind: c.model.options["zero_init_residual"] for kind, c in found.items()}
+    assert starts == {"plain": False, "highway": False, "residual": True}
+
+
 def test_settings_reach_the_configuration():
     found = config(
         Run("plain", 20, None, 0),
