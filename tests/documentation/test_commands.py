@@ -49,7 +49,7 @@ SHORTER = {
     r"python scripts/benchmark\.py --suite recipes": "--quick --only 'r18_fpn_scratch: detection'",
     r"python scripts/benchmark\.py --suite gpu": "--quick --only product",
     r"python scripts/ablate_detector\.py --set": _TINY,
-    r"python scripts/reproduce_cifar10\.py --data cifar10_subset": "--depths 20 --seeds 0 --steps 4",
+    r"python scripts/reproduce_cifar10\.py --data cifar10_sub": "--depths 20 --seeds 0 --steps 4",
     r"python scripts/reproduce_cifar10\.py --data cifar-10": (
         "--depths 20 --seeds 0 --steps 4 --name paper"
     ),
