@@ -52,7 +52,7 @@ def write_report(folder, dataset, results, metrics, pictures=8):
     class_of = {category.id: index for index, category in enumerate(dataset.categories)}
     data = {
         "classes": list(dataset.class_names),
-        "threshold": round(math.floor(100 * threshold) / 100, 2),
+        "threshold": _shown(threshold),
         "worst": [picture(image, dataset, class_of) for image in worst],
         "best": [picture(image, dataset, class_of) for image in best],
     }
@@ -113,6 +113,11 @@ def _training_charts(path):
     )
 
 
+def _shown(threshold):
+    # Rounded down, so that the detection with this very score is among those shown.
+    return round(math.floor(100 * threshold) / 100, 2)
+
+
 def _pr_chart(metrics, threshold, f1, by_confidence):
     curves = metrics.get("pr_curves")
     if not curves:
@@ -134,7 +139,7 @@ def _pr_chart(metrics, threshold, f1, by_confidence):
         chart += line_chart(title, "least confidence of detections", means, y_range=(0.0, 1.0))
     note = (
         f"<p class='note'>F1 over all classes is highest, {f1:.3f}, for detections with a score "
-        f"of {threshold:.2f} or more.</p>"
+        f"of {_shown(threshold):.2f} or more.</p>"
     )
     return charts([chart]) + note if chart else ""
 
