@@ -111,11 +111,16 @@ def fit(
         before = [waiting.callback(), Throughput(images_per_step, waiting_seconds)]
         if evaluate is not None:
             averaged = ema if ema is not None and ema.evaluate else None
-            before.insert(0, Evaluate(evaluate, evaluate_every, epochs, averaged))
+            before.insert(
+                0,
+                Evaluate(
+                    evaluate, evaluate_every, epochs, averaged, lambda: everyone.begin_evaluation()
+                ),
+            )
         # The state comes last: it is that after all others have done their part of a step or epoch.
         after = [StopAfter(steps, per_epoch), SaveState(state, steps, per_epoch, state_every, stop)]
         everyone = Everyone(
-            [*before, *callbacks, *after], model, epochs, per_epoch, waiting_seconds
+            [*before, *callbacks, *after], model, epochs, per_epoch, steps, waiting_seconds
         )
 
         def run(batches, first, last, count):

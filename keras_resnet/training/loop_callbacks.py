@@ -20,12 +20,18 @@ class Everyone(keras.callbacks.CallbackList):
         model: compiled `keras.Model`.
         epochs: int, epochs of the run.
         steps: int, steps of an epoch.
+        total_steps: int, steps of the run, whose last epoch may be shorter.
         waiting_seconds: callable giving the seconds waited for data so far, or None.
     """
 
-    def __init__(self, callbacks, model, epochs, steps, waiting_seconds=None):
+    def __init__(self, callbacks, model, epochs, steps, total_steps, waiting_seconds=None):
         super().__init__(callbacks, add_history=True, model=model)
-        self._params = {"epochs": epochs, "steps": steps, "waiting_seconds": waiting_seconds}
+        self._params = {
+            "epochs": epochs,
+            "steps": steps,
+            "total_steps": total_steps,
+            "waiting_seconds": waiting_seconds,
+        }
         self._first_batch = 0
         self._metrics = None
         self._begun = False
@@ -40,6 +46,15 @@ class Everyone(keras.callbacks.CallbackList):
         """
         self._first_batch, self._metrics = batch, metrics
         self.set_params({**self._params, "first_batch": batch})
+
+    def begin_evaluation(self):
+        """Tells it to those that have a method `on_evaluation_begin`.
+
+        Keras' own `on_test_begin` would have its TensorBoard write other tags.
+        """
+        for callback in self.callbacks:
+            if hasattr(callback, "on_evaluation_begin"):
+                callback.on_evaluation_begin()
 
     def finish(self):
         """The end of the run."""
@@ -85,11 +100,13 @@ class Evaluate(keras.callbacks.Callback):
         every: int, epochs between evaluations.
         epochs: int, epochs of the run; the last one is evaluated always.
         ema: the `EMA` whose average is evaluated, or None for the weights.
+        announce: callable without arguments, called before each evaluation.
     """
 
-    def __init__(self, evaluate, every, epochs, ema=None):
+    def __init__(self, evaluate, every, epochs, ema=None, announce=lambda: None):
         super().__init__()
         self.evaluate = evaluate
+        self.announce = announce
         self.every = every
         self.epochs = epochs
         self.ema = ema
@@ -97,6 +114,7 @@ class Evaluate(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
+        self.announce()
         # Seeds and counters, which a model may move on when it is called.
         counters = [
             v

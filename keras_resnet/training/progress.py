@@ -97,17 +97,32 @@ class ProgressLogger(keras.callbacks.Callback):
         else:
             self._print_lines([*self._position(), *self._state(), *self._figures(logs or {})])
 
+    def on_evaluation_begin(self):
+        """Called by `loop.fit` before an evaluation, which may print lines of its own."""
+        if self._bar and not self.quiet:
+            self._print_over(f"epoch {self._epoch + 1}/{self.params['epochs']} evaluating")
+
     def on_epoch_end(self, epoch, logs=None):
         if self.quiet:
             return
         if self._bar:
-            self._stream.write("\r" + " " * (self._columns() - 1) + "\r")
+            self._print_over("")
         seconds = duration(self._clock() - self._epoch_start)
         head = [f"epoch {epoch + 1}/{self.params['epochs']} took {seconds}"]
         self._print_lines([*head, *self._state(), *self._figures(logs or {})])
 
+    def _print_over(self, text):
+        """Replaces the bar; what comes next is printed over the text."""
+        self._stream.write("\r" + text.ljust(self._columns() - 1) + "\r")
+        self._stream.flush()
+
+    def _steps(self):
+        """Steps of this epoch, or None: the last one of a run may be shorter."""
+        steps, total = self.params.get("steps"), self.params.get("total_steps")
+        return min(steps, total - self._epoch * steps) if steps and total else steps
+
     def _position(self):
-        steps = self.params.get("steps")
+        steps = self._steps()
         of = f"/{steps}" if steps else ""
         return [f"epoch {self._epoch + 1}/{self.params['epochs']} step {self._done}{of}"]
 
@@ -149,9 +164,10 @@ class ProgressLogger(keras.callbacks.Callback):
         steps = self.params.get("steps")
         if not steps or not rate:
             return None
+        total = self.params.get("total_steps") or self.params["epochs"] * steps
         epochs = self.params["epochs"] - self._epoch - 1
         pause = sum(self._pauses) / len(self._pauses) if self._pauses else 0.0
-        return (steps - self._done + epochs * steps) / rate + epochs * pause
+        return (total - self._epoch * steps - self._done) / rate + epochs * pause
 
     def _print_lines(self, items):
         text = textwrap.fill(
@@ -166,7 +182,7 @@ class ProgressLogger(keras.callbacks.Callback):
         self._stream.flush()
 
     def _print_bar(self, logs):
-        steps = self.params.get("steps")
+        steps = self._steps()
         of = f"/{steps}" if steps else ""
         line = f"epoch {self._epoch + 1}/{self.params['epochs']} {self._done}{of}"
         room = self._columns() - 1 - len(line)

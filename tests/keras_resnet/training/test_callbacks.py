@@ -18,6 +18,7 @@ from keras_resnet.training.progress import ProgressLogger, duration
 from keras_resnet.training.results import CSVResults, read_results
 from keras_resnet.training.schedules import WarmupStep
 from keras_resnet.training.tensorboard import tensorboard_callback
+from tests.keras_resnet.training.test_loop import train
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
 Y = X.sum(1, keepdims=True)
@@ -91,6 +92,49 @@ def test_time_left_counts_the_validations_to_come():
     text = staged(io.StringIO(), epochs=3, every_seconds=99)
     (line,) = [x for x in text.splitlines() if x.startswith("epoch 2/3 step 99/100")]
     assert "2 min 31 s left" in line  # 101 steps and one validation of 50 s
+
+
+def test_a_run_may_end_within_an_epoch():
+    clock, stream = Clock(), Terminal()
+    logger = ProgressLogger(stream=stream, clock=clock)
+    logger.set_model(compiled(WarmupStep(0.1, (50,))))
+    logger.set_params({"epochs": 2, "steps": 10, "total_steps": 14})
+    logger.on_train_begin()
+    logger.on_epoch_begin(1)
+    for step in range(4):
+        clock.now += 1
+        logger.on_train_batch_end(step, LOGS)
+    bars = [part for part in stream.getvalue().split("\r") if part.startswith("epoch 2/2 ")]
+    for done, bar in enumerate(bars[1:], 2):
+        assert bar.startswith(f"epoch 2/2 {done}/4 [{'=' * (10 * done // 4):10}]")
+        assert f" 0:0{4 - done} left " in bar
+    assert len(bars) == 4
+
+
+def test_what_an_evaluation_prints_has_a_line_of_its_own(tmp_path, capsys):
+    stream = Terminal()
+
+    class Note(keras.callbacks.Callback):
+        noted = 0
+
+        def on_evaluation_begin(self):
+            self.noted += 1
+
+    def evaluate(epoch):
+        stream.write("evaluated 4 images in 0.1 s: AP 0.5\n")
+        return {"val_AP": 0.5}
+
+    note = Note()
+    train(
+        tmp_path,
+        callbacks=[ProgressLogger(stream=stream), note],
+        evaluate=evaluate,
+        evaluate_every=2,
+    )
+    assert note.noted == 2  # after the second epoch and after the last, the third
+    text = stream.getvalue()
+    before = re.findall(r"\r([^\r\n]*)\revaluated 4 images", text)
+    assert [part.strip() for part in before] == ["epoch 2/3 evaluating", "epoch 3/3 evaluating"]
 
 
 def test_terminal_bar_stays_on_one_line():
