@@ -29,6 +29,13 @@ def choose(argument, value, allowed):
     )
 
 
+def true_false_or_none(argument, value):
+    """Return `value` if it is True, False or None; refuse what Python would merely take for one."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueError(f"`{argument}` must be True, False or None. Received: {argument}={value!r}")
+
+
 def strided(size, stride):
     """Return the length of an axis after torch's padding and a stride; None stays None."""
     return None if size is None else -(-size // stride)

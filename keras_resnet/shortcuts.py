@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from keras import ops
 
-from keras_resnet._arguments import choose
+from keras_resnet._arguments import choose, true_false_or_none
 from keras_resnet.shortcut_layers import (
     AveragePoolShortcut,
     HighwayShortcut,
@@ -88,8 +88,9 @@ def starts_at_zero(zero_init_residual, shortcut):
         bool.
 
     Raises:
-        ValueError: it is True, and nothing is added to a branch.
+        ValueError: it is True, and nothing is added to a branch; or it is neither bool nor None.
     """
+    true_false_or_none("zero_init_residual", zero_init_residual)
     added = parse_shortcut(shortcut)[0].join is add
     if zero_init_residual and not added:
         raise ValueError(
@@ -97,7 +98,7 @@ def starts_at_zero(zero_init_residual, shortcut):
             "pass; leave out `zero_init_residual`. "
             f"Received: zero_init_residual={zero_init_residual}, shortcut={shortcut!r}"
         )
-    return added if zero_init_residual is None else bool(zero_init_residual)
+    return added if zero_init_residual is None else zero_init_residual
 
 
 def of_earlier(config):

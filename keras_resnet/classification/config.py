@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 import keras_resnet
+from keras_resnet._arguments import true_false_or_none
 from keras_resnet.data.config import ClassificationPipelineConfig
 from keras_resnet.training import config as training_config
 from keras_resnet.training.config import StrictModel
@@ -51,6 +52,8 @@ class NetworkConfig(StrictModel):
             raise ValueError(
                 f"`options` has no {', '.join(unknown)}; it takes {', '.join(_OPTIONS)}"
             )
+        zero = "zero_init_residual"
+        true_false_or_none(f"options.{zero}", self.options.get(zero))
         if self.weights is not None and self.initializer is not None:
             raise ValueError("`initializer` has no effect with `weights`; leave it out")
         return self

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import keras_resnet
+from keras_resnet.classification.config import load_classifier_config
 from keras_resnet.shortcut_layers import AveragePoolShortcut, HighwayShortcut, ZeroPadShortcut
 from keras_resnet.shortcuts import make_shortcut
 
@@ -100,6 +101,15 @@ def test_branches_that_nothing_is_added_to_do_not_start_at_zero(shortcut):
     for make in (keras_resnet.PlainNet18, lambda **o: keras_resnet.PreActBasicBlock(8, **o)):
         with pytest.raises(ValueError, match=r"leave out.*Received: zero_init_residual=True"):
             make(zero_init_residual=True, shortcut=shortcut)
+
+
+@pytest.mark.parametrize("value", ["maybe", "false", 0, 1, []])
+def test_starting_at_zero_is_true_or_false(value):
+    for make in (keras_resnet.ResNet18, lambda **o: keras_resnet.PreActBasicBlock(8, **o)):
+        with pytest.raises(ValueError, match=r"True, False or None.*zero_init_residual="):
+            make(zero_init_residual=value)
+    with pytest.raises(ValueError, match=r"options\.zero_init_residual` must be True, False"):
+        load_classifier_config("finetune", [f"model.options.zero_init_residual={value!r}"])
 
 
 def test_plain_nets_of_earlier_versions_load():
