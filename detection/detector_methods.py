@@ -86,7 +86,7 @@ class DetectorMethods:
 
         Args:
             images: a path, a PIL image, a uint8 array [H, W, 3] (RGB), or a list of these.
-            score_threshold: drop detections below this score; `None` keeps
+            score_threshold: drop detections below this score, 0 to 1; `None` keeps
                 all that the model returns.
             augment: a `TestTimeAugmentation` to look at several views of each image; `None` for
                 that of the configuration, `model.test_time`, if it has one; `False` for none.
@@ -94,6 +94,10 @@ class DetectorMethods:
         Returns:
             A `Detections` (for a single image) or a list of them, with boxes in pixels of the
             image as given. A notebook shows both as pictures.
+
+        Raises:
+            ValueError: an image cannot be read (the message names it), or `score_threshold` is
+                not from 0 to 1.
 
         Example:
 

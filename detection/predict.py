@@ -24,7 +24,7 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
         model: a `FasterRCNN`.
         images: a path, a PIL image, an array [H, W, 3] uint8 (RGB) or [H, W], or a
             list of these.
-        score_threshold: drop detections below this score.
+        score_threshold: drop detections below this score, 0 to 1; None for none.
         batch_size: images of equal padded size run together, at most this many.
         augment: a `TestTimeAugmentation`, None for that of the model's configuration, False
             for none.
@@ -33,8 +33,9 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
         `Detections`, or a list of them (a `DetectionList`) for a list.
 
     Raises:
-        ValueError: naming the image that cannot be read.
+        ValueError: naming the image that cannot be read, or the score is no share of 1.
     """
+    check_score(score_threshold)
     if not isinstance(images, (list, tuple)):
         return detect(model, [images], score_threshold, batch_size, augment)[0]
     augment = augmentation_of(model, augment)
@@ -52,6 +53,25 @@ def detect(model, images, score_threshold=None, batch_size=8, augment=None):
     for shapes, group in waiting.items():
         _run(model, look, shapes, group, results, score_threshold)
     return DetectionList(replace(found, source=image) for found, image in zip(results, images))
+
+
+def check_score(score_threshold):
+    """Refuses a least score that no detection, or every one, would have.
+
+    Args:
+        score_threshold: float, or None for none.
+
+    Raises:
+        ValueError: it is not from 0 to 1.
+
+    Example:
+    >>> check_score(0.5)
+    """
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
+        raise ValueError(
+            "`score_threshold` is a number from 0 to 1; write 50 % as 0.5. "
+            f"Received: score_threshold={score_threshold}"
+        )
 
 
 @dataclass(frozen=True)

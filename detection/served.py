@@ -6,6 +6,7 @@ import numpy as np
 
 from detection.detections import Detections
 from detection.load_image import load_image
+from detection.predict import check_score
 from keras_resnet.untrusted import json_text
 
 METADATA_FILE = "detector.json"
@@ -44,16 +45,17 @@ class ServedDetector:
 
         Args:
             image: a path, a PIL image, or an array [H, W, 3] uint8 (RGB) or [H, W].
-            score_threshold: drop detections below this score.
+            score_threshold: drop detections below this score, 0 to 1; None for none.
 
         Returns:
             `Detections`.
 
         Raises:
-            ValueError: it is no image.
+            ValueError: it is no image, or the score is not from 0 to 1.
         """
         import tensorflow as tf
 
+        check_score(score_threshold)
         pixels = load_image(image)
         outputs = {
             name: value.numpy()[0]

@@ -122,8 +122,16 @@ def test_score_threshold(model, image):
     expected = (everything.scores >= limit).sum()
     assert 0 < len(found) == expected < len(everything)
     np.testing.assert_array_equal(found.boxes, everything.boxes[:expected])
-    nothing = model.detect(image, score_threshold=1.1)
+    nothing = model.detect(image, score_threshold=1)
     assert len(nothing) == 0 and nothing.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("score", [50, 1.1, -0.1, float("nan")])
+def test_a_score_in_percent_is_refused(model, score):
+    # Before the image is looked at: one that is not there would be told otherwise.
+    with pytest.raises(ValueError, match=rf"from 0 to 1; .*Received: score_threshold={score}"):
+        model.detect("missing.jpg", score_threshold=score)
+    assert model.detect([], score_threshold=0.5) == []
 
 
 def test_names_ids_and_json(model, image):
