@@ -7,6 +7,8 @@ import numpy as np
 from detection.data.images import decode_image, read_bytes
 from detection.data.problems import DataError, Problems
 
+_CLASSES_SHOWN = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Category:
@@ -191,7 +193,7 @@ class DetectionDataset:
         }
 
     def summary(self, rest=""):
-        """Returns a short text: counts of images and boxes, boxes by class, problems.
+        """Returns a short text: counts of images and boxes, the commonest classes, problems.
 
         Args:
             rest: String, where the problems are that the text does not name, if anywhere.
@@ -210,7 +212,9 @@ class DetectionDataset:
         crowds = sum(int(record.is_crowd.sum()) for record in self.records)
         difficult = sum(int(record.difficult.sum()) for record in self.records)
         shown = sorted(zip(counts.tolist(), self.class_names), key=lambda pair: -pair[0])
-        lines.append("  boxes by class: " + ", ".join(f"{name} {n}" for n, name in shown))
+        names = ", ".join(f"{name} {n}" for n, name in shown[:_CLASSES_SHOWN])
+        more = len(shown) - _CLASSES_SHOWN
+        lines.append(f"  boxes by class: {names}{f' and {more} more' if more > 0 else ''}")
         if crowds or difficult:
             lines.append(f"  of these {crowds} crowd boxes, {difficult} difficult")
         lines.append(self.problems.summary(rest=rest))
