@@ -19,7 +19,9 @@ _FIGURE = f"margin:0;max-width:{_LONGEST_SIDE}px;overflow-wrap:anywhere"
 class DetectionList(list):
     """A list of `Detections`, which a notebook shows as pictures beside each other.
 
-    Its text has a line for each image. Parts of it (`found[:4]`) are shown likewise.
+    Its text has a line for each image, which counts the objects with a score of at least 0.3, those
+    that a notebook draws, by class, and the rest together. Parts of it (`found[:4]`) are shown
+    likewise.
 
     Args:
         iterable: `Detections`, as for `list`.
@@ -52,19 +54,19 @@ class DetectionList(list):
         return f'<div style="{_STYLE}">{"".join(figures)}</div>'
 
 
-def _caption(number, found, least=0.0):
-    """A line on an image: what was found with `least` score, and how much below it."""
+def _caption(number, found):
+    """A line on an image: what was found as it is drawn, and how much below that score."""
     source = found.source
     name = f" {printable(source, 60)}" if isinstance(source, (str, os.PathLike)) else ""
-    counts = Counter(label for label, score in zip(found.names, found.scores) if score >= least)
+    counts = Counter(label for label, score in zip(found.names, found.scores) if score >= MIN_SCORE)
     listed = [f"{count} {printable(label, 60)}" for label, count in counts.items()] or ["nothing"]
     below = len(found) - counts.total()
-    listed += [f"{below} below {least:g}"] if below else []
+    listed += [f"{below} below {MIN_SCORE:g}"] if below else []
     return f"[{number}]{name}: {', '.join(listed)}"
 
 
 def _figure(number, found):
-    caption = f"<figcaption>{html.escape(_caption(number, found, MIN_SCORE))}</figcaption>"
+    caption = f"<figcaption>{html.escape(_caption(number, found))}</figcaption>"
     picture = ""
     if found.source is not None:
         try:

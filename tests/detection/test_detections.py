@@ -112,10 +112,15 @@ def test_text_of_a_list(found):
     listed = DetectionList([replace(found, source="a\x1b[2Jb.jpg"), many(0), many(3)])
     assert repr(listed).splitlines() == [
         "3 images",
-        "  [0] a\\x1b[2Jb.jpg: 1 dog, 1 cat",
+        "  [0] a\\x1b[2Jb.jpg: 1 dog, 1 below 0.3",
         "  [1]: nothing",
         "  [2]: 3 cat",
     ]
+    # As in the notebook, where nothing of a low score is drawn.
+    captions = re.findall("<figcaption>(.*?)</figcaption>", listed[1:]._repr_html_())
+    assert captions == [line.strip() for line in repr(listed[1:]).splitlines()[1:]]
+    low = replace(found, scores=found.scores / 4)
+    assert repr(DetectionList([low])).endswith(": nothing, 2 below 0.3")
     assert repr(DetectionList([many(1)] * 30)).splitlines()[-1] == "  … and 10 more"
     assert repr(DetectionList()) == "0 images"
 
