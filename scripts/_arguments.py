@@ -6,7 +6,16 @@ import os
 import re
 
 from _data_word import detector_data, unknown_data
-from _words import CLASSIFIER, DETECTOR, EVALUATION, PREDICTION, name_here, overrides_for, words_of
+from _words import (
+    CLASSIFIER,
+    DETECTOR,
+    EVALUATION,
+    PREDICTION,
+    means_configuration,
+    name_here,
+    overrides_for,
+    words_of,
+)
 
 # For --help: an example of a word behind --set, one of a key, and where all keys are shown.
 _EXAMPLES = {
@@ -14,6 +23,11 @@ _EXAMPLES = {
     CLASSIFIER: ("imgsz=160", "train.steps=100", "train_classifier.py --dry-run"),
     EVALUATION: ("batch=8", "model.test_time.flip=true", "config.yaml of the run"),
     PREDICTION: ("conf=0.3", "model.test_time.flip=true", "config.yaml of the run"),
+}
+# Where the configuration itself is given.
+_CONFIGURED = {
+    **dict.fromkeys((DETECTOR, CLASSIFIER), "The configuration goes first, without a flag"),
+    EVALUATION: "The configuration is given by --config",
 }
 
 
@@ -93,7 +107,9 @@ def _hints(kind, given):
     for text in given:
         name, equals, value = text.lstrip("-").partition("=")
         here = name_here(kind, name)
-        if equals and not text.startswith("-"):
+        if means_configuration(name):
+            yield f". {_CONFIGURED[kind]}" if kind in _CONFIGURED else ""
+        elif equals and not text.startswith("-"):
             yield f". {_behind_set(kind, name, value)}"
         elif text.startswith("--") and here:
             flag = f"--set {here}={value or '...'}" if "." in here else f"--{here}"
@@ -101,6 +117,8 @@ def _hints(kind, given):
 
 
 def _behind_set(kind, name, value):
+    if means_configuration(name):
+        return _CONFIGURED[kind]
     here = name if name in words_of(kind) else name_here(kind, name) or name
     flag = f", or --{here} {value}" if here in words_of(kind) else ""
     return f"Put it behind --set: --set {here}={value}{flag}"

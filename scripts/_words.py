@@ -10,6 +10,7 @@ __all__ = [
     "DETECTOR",
     "EVALUATION",
     "PREDICTION",
+    "means_configuration",
     "name_here",
     "overrides_for",
     "words_of",
@@ -78,6 +79,11 @@ _ELSEWHERE = {
 }
 
 
+def means_configuration(name):
+    """Whether other tools take their configuration by this name; `conf` is a word of its own."""
+    return name.replace("-", "_") in ("config", "cfg", "config_file")
+
+
 def name_here(kind, name):
     """What a name of another tool, or a mistyped word, is called here; None if nothing is known.
 
@@ -89,6 +95,8 @@ def name_here(kind, name):
         str, a word or a key, or None.
     """
     name = name.replace("-", "_")
+    if means_configuration(name):
+        return None
     if kind in TRAINING and name in _ELSEWHERE:
         here = _ELSEWHERE[name] or f"train.{name}"
         return None if (kind, here) == (CLASSIFIER, "train.start_from") else here

@@ -225,6 +225,9 @@ def test_one_message_says_what_to_do(mistake, here, environment, capsys):
         (["quickstart", "--lr", "0.1"], "--set train.learning_rate="),
         (["quickstart", "--lr=0.1"], "--set train.learning_rate=0.1"),
         (["quickstart", "--batch-size", "4"], "--batch"),
+        (["--config", "quickstart"], "The configuration goes first, without a flag"),
+        (["--config-file=quickstart"], "The configuration goes first, without a flag"),
+        (["cfg=quickstart"], "The configuration goes first, without a flag"),
     ],
 )
 def test_how_other_tools_are_called(arguments, words, environment, capsys):
