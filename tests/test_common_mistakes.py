@@ -25,6 +25,8 @@ def here(tmp_path_factory):
     (root / "own.yaml").write_text(yaml.safe_dump(tiny_settings(train, val, root / "runs")))
     write_coco(root / "other", 3, 1, 201, categories=RED)
     write_coco(root / "bare", 2, edit=lambda content: content["annotations"].clear())
+    (root / "run").mkdir()
+    (root / "run" / "config.yaml").write_text("{}")
     (root / "broken.yaml").write_text("model: {backbone: [")
     (root / "text.jpg").write_text("no picture")
     (root / "empty").mkdir()
@@ -63,6 +65,16 @@ MISTAKES = {
     ),
     "wrong path, not the sample set": (TRAIN, ["--data", "HERE/photos"], "There is no HERE/photos"),
     "wrong path to look at": ("check_data.py", ["--set", "data=HERE/photos"], "HERE/photos"),
+    "data where the configuration goes": (
+        "check_data.py",
+        ["HERE/pets"],
+        "HERE/pets is a folder, not a configuration. Give its data: --data HERE/pets",
+    ),
+    "run where the configuration goes": (
+        TRAIN,
+        ["HERE/run"],
+        "Give its configuration: HERE/run/config.yaml",
+    ),
     "the same as a flag": ("check_data.py", ["--data", "HERE/photos"], "--data data.yaml"),
     "folder without annotations": (TRAIN, ["--data", "HERE/pets/train"], "cat/, dog/"),
     "COCO file without images": (

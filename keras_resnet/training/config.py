@@ -169,6 +169,8 @@ def _find(source, package, folder):
         return named
     if path.is_file():
         return path
+    if path.is_dir():
+        raise ConfigError(_of_folder(path))
     message = f"There is no config file {str(path)!r}."
     names = available_configs(package) if package else []
     if names:
@@ -179,6 +181,13 @@ def _find(source, package, folder):
     from keras_resnet.data.missing_paths import tried
 
     raise ConfigError(f"{message}\n{tried(path)}")
+
+
+def _of_folder(path):
+    """What to give in place of a folder: the configuration in it, or the option for its data."""
+    inside = path / "config.yaml"
+    instead = f"its configuration: {inside}" if inside.is_file() else f"its data: --data {path}"
+    return f"{path} is a folder, not a configuration. Give {instead}\nReceived: {str(path)!r}"
 
 
 def _merge(base, values):
