@@ -25,7 +25,11 @@ def main():
     quiet_start()
     from keras_resnet.classification.label_order import check_label_order
     from keras_resnet.classification.multi_crop import SCALES, evaluate_views, make_views
+    from keras_resnet.training.run import check_output_file, check_output_folder
 
+    if arguments.output:
+        check = check_output_file if _alone(arguments.output) else check_output_folder
+        check(arguments.output)
     source, dataset = _open(arguments)
     classes = source.model.output_shape[-1]
     note = check_label_order(dataset.class_names, classes, source.class_names)
@@ -47,6 +51,7 @@ def main():
         **_geometry(arguments.protocol, resize, crop, scales),
         "interpolation": source.interpolation,
         "images": figures["images"],
+        "classes": classes,
         "top1": figures["accuracy"],
         "top5": figures["top5"],
         "loss": figures["loss"],
@@ -64,7 +69,7 @@ def _write(output, report, dataset, rows, limit):
     from keras_resnet.classification.predictions import Predictions
     from keras_resnet.classification.run_outputs import write_plots_and_page
 
-    alone = output.suffix == ".json"
+    alone = _alone(output)
     path = output if alone else output / "metrics.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -80,6 +85,11 @@ def _write(output, report, dataset, rows, limit):
     write_plots_and_page(
         output, dataset, Predictions.of_batches(rows, positions), metrics, print, about
     )
+
+
+def _alone(output):
+    """Whether only the figures are to be written."""
+    return Path(output).suffix == ".json"
 
 
 def _parse():
@@ -189,7 +199,9 @@ def _table(report):
     published = report["published_top1"]
     rows = [("", "measured", "published")]
     rows += [("top-1", f"{report['top1']:.4f}", "-" if published is None else f"{published:.4f}")]
-    rows += [("top-5", f"{report['top5']:.4f}", "-"), ("loss", f"{report['loss']:.4f}", "-")]
+    if report["classes"] > 5:
+        rows += [("top-5", f"{report['top5']:.4f}", "-")]
+    rows += [("loss", f"{report['loss']:.4f}", "-")]
     if "scales" in report:
         how = f"scales {', '.join(map(str, report['scales']))}"
     else:

@@ -212,7 +212,7 @@ def _callbacks(config, model, feed, train, folder, say):
         ProgressLogger(
             images_per_step=config.data.pipeline.batch_size,
             quiet=say is not print,
-            labels={"val_accuracy": "test accuracy"},
+            labels={f"val_{k}": f"test {k}" for k in ("accuracy", "loss", "error", "top5")},
         ),
     ]
     if config.train.ema is not None:

@@ -11,6 +11,12 @@ from keras_resnet.report.charts import line_chart
 from keras_resnet.report.curves import read_columns
 from keras_resnet.report.page import charts, configuration, header, section, tiles, write_page
 
+_LAST = (
+    "<p class='note'>Classes, confusions and images are those of the last epoch's weights "
+    "(weights/last). The best epoch (weights/best, which other scripts take) was chosen by these "
+    "very images, so its figure is too good by a little.</p>"
+)
+
 
 def write_report(folder, dataset, predictions, metrics, about=(), pictures=12):
     """Writes the page of a classifier: figures, curves, classes, confusions and pictures.
@@ -48,6 +54,7 @@ def write_report(folder, dataset, predictions, metrics, about=(), pictures=12):
     body = [
         header(title, dataset.name, len(predictions.labels), metrics.get("seconds")),
         _tiles(metrics, len(names), len(predictions.labels)),
+        _LAST if "best_accuracy" in metrics else "",
         section("Training", _curves(folder / "results.csv", len(names))),
         section("Classes", class_table(counts, names)),
         section("Confusions", confusions(counts, names)),
@@ -59,10 +66,12 @@ def write_report(folder, dataset, predictions, metrics, about=(), pictures=12):
 
 
 def _tiles(metrics, classes, images):
-    rows = [("top-1 accuracy", _digits(metrics["accuracy"]))]
+    # A run has two sets of weights; an evaluation has one.
+    last = ", last epoch" if "best_accuracy" in metrics else ""
+    rows = [(f"top-1 accuracy{last}", _digits(metrics["accuracy"]))]
     if classes >= TOP_FIVE:
-        rows.append(("top-5 accuracy", _digits(metrics["top5"])))
-    rows.append(("loss", _digits(metrics["loss"])))
+        rows.append((f"top-5 accuracy{last}", _digits(metrics["top5"])))
+    rows.append((f"loss{last}", _digits(metrics["loss"])))
     known = {"best_accuracy": "top-1, best epoch", "published_accuracy": "top-1, published"}
     rows += [(meaning, _digits(metrics[key])) for key, meaning in known.items() if key in metrics]
     return tiles([*rows, ("classes", f"{classes:,}"), ("images", f"{images:,}")])

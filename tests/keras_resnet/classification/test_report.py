@@ -114,14 +114,17 @@ def test_it_says_what_was_measured_and_names_are_text(run):
         name: value for value, name in re.findall(r"<div><b>(.*?)</b><span>(.*?)</span>", page)
     }
     assert tiles == {
-        "top-1 accuracy": "0.6100",
-        "top-5 accuracy": "0.9500",
-        "loss": "0.7123",
+        "top-1 accuracy, last epoch": "0.6100",
+        "top-5 accuracy, last epoch": "0.9500",
+        "loss, last epoch": "0.7123",
         "top-1, best epoch": "0.6543",
         "top-1, published": "0.7615",
         "classes": "7",
         "images": "200",
     }
+    assert "those of the last epoch's weights (weights/last)" in page
+    evaluated = write_report(folder, dataset, found, METRICS).read_text()
+    assert "last epoch" not in evaluated and "<span>top-1 accuracy</span>" in evaluated
     assert "pets: 200 images, 1.5 minutes" in page and "first &amp; last" in page
     charts = re.findall(
         r"<figcaption>(Loss|Accuracy|Learning rate)</figcaption>(.*?)</figure>", page
