@@ -9,6 +9,7 @@ from detection.predict import predict_dataset, predict_images
 from detection.report import write_report
 from detection.served import ServedDetector
 from keras_resnet.data.problems import problems_json
+from keras_resnet.training.run import check_output_folder
 from keras_resnet.training.verified_folder import write_file
 
 
@@ -33,8 +34,8 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
         dict of figures, see `detection.evaluation.evaluate`.
 
     Raises:
-        ValueError: the data has other classes than the model, or `augment` is given for a served
-            detector.
+        ValueError: the data has other classes than the model, `augment` is given for a served
+            detector, or `output` cannot be made.
 
     Example:
 
@@ -43,6 +44,8 @@ def evaluate_model(model, config, split="val", output=None, say=print, augment=N
     metrics = evaluate_model(detection.load("runs/quickstart"), config)
     ```
     """
+    if output is not None:
+        check_output_folder(output)
     dataset = open_dataset(config.data, split)
     if list(dataset.class_names) != model.class_names:
         raise ValueError(

@@ -42,7 +42,10 @@ def main():
     from keras_resnet.classification.source import open_classifier
     from keras_resnet.data.images import decode_image, read_bytes
     from keras_resnet.data.printable import printable
+    from keras_resnet.training.run import check_output_file
 
+    if arguments.output:
+        check_output_file(arguments.output)
     paths = [path for name in arguments.images for path in _files(Path(name))]
     source = open_classifier(arguments.weights, arguments.network, arguments.preprocessing)
     views = make_views("one-crop", source.resize, source.crop, source.interpolation)
@@ -60,7 +63,9 @@ def main():
         listed = ", ".join(f"{name} {share:.3f}" for name, share in classes)
         print(printable(f"{path}: {listed}", _LONGEST_LINE))
     if arguments.output:
-        Path(arguments.output).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        output = Path(arguments.output)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def _files(path):

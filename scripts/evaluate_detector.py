@@ -43,7 +43,11 @@ def main():
     from detection.evaluation import summary_table
     from detection.served import load_served, served_folder
     from keras_resnet.data.missing_paths import tried
+    from keras_resnet.training.run import check_output_folder
 
+    output = arguments.output and Path(arguments.output)
+    if output:
+        check_output_folder(output)
     model_path = Path(arguments.model)
     if not model_path.exists():
         raise ValueError(
@@ -65,7 +69,6 @@ def main():
         )
     else:
         model = load_served(model_path, trust=arguments.trust)
-    output = arguments.output and Path(arguments.output)
     metrics = evaluate_model(model, config, split=arguments.split, output=output, say=print)
     print(summary_table(metrics))
     if output:

@@ -150,6 +150,31 @@ MISTAKES = {
         ["HERE/model", "HERE/train/images", "--output", "HERE/text.jpg"],
         "HERE/text.jpg is a file; choose another folder",
     ),
+    "figures of a detector into a file": (
+        "evaluate_detector.py",
+        ["HERE/runs/none", "--output", "HERE/text.jpg"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "figures of a classifier into a file": (
+        "evaluate_classifier.py",
+        ["--weights", "HERE/none", "--output", "HERE/text.jpg"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "figures into a file in a file": (
+        "evaluate_classifier.py",
+        ["--weights", "HERE/none", "--output", "HERE/text.jpg/x.json"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "classes into a file in a file": (
+        "classify.py",
+        ["HERE/text.jpg", "--weights", "HERE/none", "--output", "HERE/text.jpg/x.json"],
+        "HERE/text.jpg is a file; choose another folder",
+    ),
+    "classes into a folder": (
+        "classify.py",
+        ["HERE/text.jpg", "--weights", "HERE/none", "--output", "HERE/empty"],
+        "HERE/empty is a folder; choose another file",
+    ),
     "overwriting a run": (TRAIN, [OWN, "--exist-ok"], "never overwritten"),
     "nothing to continue": (TRAIN, [OWN, "--resume"], "nothing to continue"),
     "a GPU that is not there": (TRAIN, [OWN, "--device", "7"], "Use --device cpu"),

@@ -95,6 +95,30 @@ def check_run_name(root, name):
     check_output_folder(root)
 
 
+def check_output_file(path):
+    """Refuses a file that cannot be written, before time is spent on what goes into it.
+
+    Args:
+        path: path; need not exist, and is replaced if it does.
+
+    Raises:
+        ValueError: it is a folder or may not be written to, or as `check_output_folder` for the
+            folder that it is in.
+
+    Example:
+    ```python
+    check_output_file("figures.json")
+    ```
+    """
+    path = pathlib.Path(os.path.abspath(path))
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; choose another file. Received: {path}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"{path} may not be written to; choose another file. Received: {path}")
+    if not path.exists():
+        check_output_folder(path.parent)
+
+
 def check_output_folder(folder):
     """Refuses a folder that cannot be made or written to.
 
