@@ -174,8 +174,9 @@ def _find(source, package, folder):
     message = f"There is no config file {str(path)!r}."
     names = available_configs(package) if package else []
     if names:
-        close = difflib.get_close_matches(source.removesuffix(".yaml"), names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        lower = {name.lower(): name for name in names}
+        close = difflib.get_close_matches(source.removesuffix(".yaml").lower(), lower, n=1)
+        hint = f" Did you mean {lower[close[0]]!r}?" if close else ""
         message += f"{hint} Configs of the package {package!r}: {', '.join(names)}."
     # Only here: it brings the readers of images with it.
     from keras_resnet.data.missing_paths import tried

@@ -1,10 +1,11 @@
 """What is wrong with the values of a config, in words that need no knowledge of pydantic."""
 
-import difflib
 import types
 import typing
 
 import pydantic
+
+from keras_resnet.training.key_hints import models_in, suggest
 
 _LONGEST, _MOST_KEYS, _MOST_TOLD = 80, 8, 5
 _BOUNDS = {
@@ -119,7 +120,7 @@ def _words(schema, location, error):
     """What is wrong with one value."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key; {_suggest(schema, location)}"
+        return f"unknown key; {suggest(schema, location)}"
     if kind == "missing":
         return "missing"
     if kind in _BOUNDS:
@@ -136,7 +137,8 @@ def _words(schema, location, error):
         hint = f", in quotes where it looks like something else: '{error['input']}'"
         return f"must be {_ONE[kind.partition('_')[0]]}{null}{hint if quotes else ''}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        keys = [name for model in _models_in(annotation) for name in model.model_fields]
+        names = [name for model in models_in(annotation) for name in model.model_fields]
+        keys = list(dict.fromkeys(names))
         more = ", ..." if len(keys) > _MOST_KEYS else ""
         shown = f" ({', '.join(keys[:_MOST_KEYS])}{more})" if keys else ""
         return f"must be a section of keys{shown}{null}"
@@ -162,7 +164,7 @@ def _annotated(schema, location):
             if not fields:
                 return None, None
             annotation, default = fields[0].annotation, fields[0].default
-        models = list(_models_in(annotation))
+        models = list(models_in(annotation))
     return annotation, default
 
 
@@ -220,52 +222,7 @@ def _without_tags(schema, location, unknown):
         if isinstance(part, int) or fields or last or mapping:
             kept.append(part)
         if fields:
-            models = [m for field in fields for m in _models_in(field.annotation)]
+            models = [m for field in fields for m in models_in(field.annotation)]
             # Its keys are in no schema.
             mapping = any(typing.get_origin(field.annotation) is dict for field in fields)
     return tuple(kept)
-
-
-def _suggest(schema, location):
-    """Names the valid key nearest to an unknown one: beside it, or else anywhere."""
-    *parents, key = location
-    models = [schema]
-    for part in parents:
-        # Indices name no field.
-        inner = [m for model in models for m in _models_of(model, part)]
-        models = inner or models
-    siblings = sorted({name for model in models for name in model.model_fields})
-    prefix = ".".join(str(p) for p in parents)
-    close = difflib.get_close_matches(str(key), siblings, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {f'{prefix}.{close[0]}' if prefix else close[0]}?"
-    paths = _paths(schema)
-    leaves = [path.rsplit(".", 1)[-1] for path in paths]
-    close = difflib.get_close_matches(str(key), leaves, n=1, cutoff=0.7)
-    if close:
-        return f"did you mean {paths[leaves.index(close[0])]}?"
-    return f"valid keys here: {', '.join(siblings)}"
-
-
-def _models_of(model, field):
-    if field not in model.model_fields:
-        return []
-    return list(_models_in(model.model_fields[field].annotation))
-
-
-def _models_in(annotation):
-    """Schemas that a type annotation mentions, inside unions, lists and dicts too."""
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
-
-
-def _paths(schema, prefix="", seen=()):
-    paths = []
-    for name in schema.model_fields:
-        paths.append(prefix + name)
-        for model in _models_of(schema, name):
-            if model not in seen:
-                paths += _paths(model, f"{prefix}{name}.", (*seen, schema))
-    return paths

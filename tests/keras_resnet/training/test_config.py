@@ -183,6 +183,8 @@ def test_own_file_extends_a_shipped_one(package, write):
 def test_missing_config_lists_the_shipped_ones(package):
     with pytest.raises(ConfigError, match=r"Did you mean 'quickstart'.*: quickstart, voc"):
         load_config(Config, "quikstart", package=package)
+    with pytest.raises(ConfigError, match="Did you mean 'voc'"):
+        load_config(Config, "VOC", package=package)
     with pytest.raises(ConfigError, match=r"no config file '.*missing\.yaml'"):
         load_config(Config, "missing.yaml")
 
