@@ -17,14 +17,13 @@ from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel, override_config
 from keras_resnet.training.config_words import validated
 from keras_resnet.training.devices import POLICIES
+from keras_resnet.training.model_kind import DETECTOR as FORMAT
+from keras_resnet.training.model_kind import find_artifact
 from keras_resnet.training.variable_keys import variable_keys
-from keras_resnet.training.verified_folder import holds_folder
 from keras_resnet.untrusted import keras_file
 from keras_resnet.untrusted.dry_run import dry_run
 from keras_resnet.untrusted.errors import UntrustedFileError
-from keras_resnet.untrusted.programs import refuse_program
 
-FORMAT = "detection.FasterRCNN"
 VERSION = 1
 MAX_SIDE = 16384  # pixels
 
@@ -144,8 +143,7 @@ def load(
                 f"it comes from. Received: {str(path)!r}"
             )
         return _load_keras(path, precision)
-    refuse_program(path)
-    folder = _artifact_folder(path)
+    folder = find_artifact(path, FORMAT)
     made = {}
 
     def expected(description, shapes):
@@ -191,15 +189,3 @@ def _load_keras(path, precision):
     if not isinstance(model, FasterRCNN):
         raise ValueError(f"{path} holds no detector. Received: a {type(model).__name__}")
     return model if precision in (None, model.dtype_policy.name) else with_dtype(model, precision)
-
-
-def _artifact_folder(path):
-    candidates = [path, path / "weights" / "best", path / "weights" / "last", path / "best"]
-    for folder in candidates:
-        if holds_folder(folder):
-            return folder
-    tried = "\n".join(f"  {folder}" for folder in candidates)
-    raise ValueError(
-        f"No saved detector at {str(path)!r}. Give a run folder, an artefact or a .keras file. "
-        f"Tried:\n{tried}"
-    )

@@ -158,7 +158,9 @@ def _open(arguments):
     except (ValueError, OSError) as error:
         problems.append(f"weights: {error}")
     try:
-        dataset = _open_data(arguments, source)
+        # Of a run that cannot be opened it is not known whether it names data.
+        if source is not None or arguments.data or not Path(arguments.weights).is_dir():
+            dataset = _open_data(arguments, source)
     except (ValueError, OSError, ImportError) as error:
         problems.append(f"data: {error}")
     if problems:

@@ -43,6 +43,7 @@ def main():
     from detection.evaluation import summary_table
     from detection.served import load_served, served_folder
     from keras_resnet.data.missing_paths import tried
+    from keras_resnet.training.model_kind import DETECTOR, refuse_other_kind
     from keras_resnet.training.run import check_output_folder
 
     output = arguments.output and Path(arguments.output)
@@ -53,6 +54,8 @@ def main():
         raise ValueError(
             f"There is no model or run folder {arguments.model!r}.\n{tried(arguments.model)}"
         )
+    # Before the configuration, which is of the same kind.
+    refuse_other_kind(model_path, DETECTOR)
     source = arguments.config or model_path / "config.yaml"
     if arguments.config is None and not source.is_file():
         raise ValueError(

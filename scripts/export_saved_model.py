@@ -159,12 +159,9 @@ def _is_classifier(arguments):
     """Whether the model is a classifier, by what lies in its folder or by what it is called."""
     path = Path(arguments.model)
     if path.is_dir():
-        from keras_resnet.classification.model import FORMAT
-        from keras_resnet.training.verified_folder import holds_folder
+        from keras_resnet.training.model_kind import CLASSIFIER, kind_at
 
-        folders = [path, *(path / name for name in ("weights/best", "weights/last", "best"))]
-        found = next((folder for folder in folders if holds_folder(folder)), None)
-        return found is not None and f'"{FORMAT}"' in (found / "model.json").read_text("utf-8")
+        return kind_at(path) == CLASSIFIER
     named = arguments.network is not None or arguments.model.startswith("hf://")
     if named or path.suffix in (".safetensors", ".h5"):
         return True

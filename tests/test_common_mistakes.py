@@ -9,6 +9,7 @@ import yaml
 
 import detection
 from detection.saving import save_model
+from keras_resnet.classification.model import build_classifier, save_classifier
 from tests.detection.coco_folder import tiny_settings, write_coco
 from tests.detection.small_model import small_model
 from tests.keras_resnet.data.helpers import write_folder
@@ -25,6 +26,12 @@ def here(tmp_path_factory):
     (root / "own.yaml").write_text(yaml.safe_dump(tiny_settings(train, val, root / "runs")))
     write_coco(root / "other", 3, 1, 201, categories=RED)
     write_coco(root / "bare", 2, edit=lambda content: content["annotations"].clear())
+    network = build_classifier("CifarResNet20", {"stage_blocks": [1, 1], "width": 4}, "ab")
+    save_classifier(network, root / "flowers" / "weights" / "best")
+    # As training writes it: of keys that a detector's has not.
+    (root / "flowers" / "config.yaml").write_text("model: {name: CifarResNet20}")
+    (root / "exported" / "1").mkdir(parents=True)
+    (root / "exported" / "1" / "saved_model.pb").write_bytes(b"")
     (root / "run").mkdir()
     (root / "run" / "config.yaml").write_text("{}")
     (root / "broken.yaml").write_text("model: {backbone: [")
@@ -174,6 +181,36 @@ MISTAKES = {
         "classify.py",
         ["HERE/text.jpg", "--weights", "HERE/none", "--output", "HERE/empty"],
         "HERE/empty is a folder; choose another file",
+    ),
+    "evaluating a classifier as a detector": (
+        "evaluate_detector.py",
+        ["HERE/flowers"],
+        "HERE/flowers holds a classifier, not a detector: classify.py, evaluate_classifier.py",
+    ),
+    "detecting with a classifier": (
+        "predict.py",
+        ["HERE/flowers", "HERE/train/images"],
+        "HERE/flowers holds a classifier, not a detector: classify.py",
+    ),
+    "classifying with a detector": (
+        "classify.py",
+        ["HERE/text.jpg", "--weights", "HERE/model"],
+        "HERE/model holds a detector, not a classifier: predict.py, evaluate_detector.py",
+    ),
+    "evaluating a detector as a classifier": (
+        "evaluate_classifier.py",
+        ["--weights", "HERE/model"],
+        "HERE/model holds a detector, not a classifier: predict.py, evaluate_detector.py",
+    ),
+    "training from a classifier": (
+        TRAIN,
+        [OWN, "--set", "train.start_from=HERE/flowers"],
+        "HERE/flowers holds a classifier, not a detector",
+    ),
+    "detecting with an export": (
+        "predict.py",
+        ["HERE/exported", "HERE/train/images"],
+        "give the run folder it was exported from",
     ),
     "overwriting a run": (TRAIN, [OWN, "--exist-ok"], "never overwritten"),
     "nothing to continue": (TRAIN, [OWN, "--resume"], "nothing to continue"),

@@ -1,6 +1,5 @@
 """A classifier of images as they are: normalisation, network, class names; saved and loaded."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -12,15 +11,14 @@ import keras_resnet
 from keras_resnet.training.artifact import assign, load_artifact, save_artifact
 from keras_resnet.training.config import StrictModel
 from keras_resnet.training.config_words import validated
+from keras_resnet.training.model_kind import CLASSIFIER as FORMAT
+from keras_resnet.training.model_kind import find_artifact
 from keras_resnet.training.variable_keys import variable_keys
-from keras_resnet.training.verified_folder import holds_folder
 from keras_resnet.untrusted.dry_run import dry_run
 from keras_resnet.untrusted.errors import UntrustedFileError
 from keras_resnet.untrusted.network_size import refuse_larger
-from keras_resnet.untrusted.programs import refuse_program
 from keras_resnet.variants import CIFAR_NETWORKS, IMAGENET_NETWORKS
 
-FORMAT = "keras_resnet.classifier"
 VERSION = 1
 # name: what differs from the defaults of `ResNet`
 _NETWORKS = {"ResNet": {}, **IMAGENET_NETWORKS, **CIFAR_NETWORKS}
@@ -171,16 +169,7 @@ def load_classifier(source):
     Raises:
         ValueError: nothing to load there, or it does not fit; the message says what.
     """
-    path = Path(source)
-    refuse_program(path)
-    candidates = [path, path / "weights" / "best", path / "weights" / "last", path / "best"]
-    folder = next((f for f in candidates if holds_folder(f)), None)
-    if folder is None:
-        tried = "\n".join(f"  {f}" for f in candidates)
-        raise ValueError(
-            f"No saved classifier at {str(path)!r}. Give a run folder or one of its weights "
-            f"folders. Tried:\n{tried}"
-        )
+    folder = find_artifact(source, FORMAT)
     made = {}
 
     def expected(description, shapes):

@@ -75,10 +75,7 @@ def load_artifact(folder, expected=None, finite=False):
     """
     files = VerifiedFolder(folder)
     where = f"{folder}/{WEIGHTS}"
-    text = files.read(DESCRIPTION, _MAX_DESCRIPTION_BYTES)
-    description = strict_json.loads(text, f"{folder}/{DESCRIPTION}")
-    if not isinstance(description, dict):
-        raise CorruptedError(f"{folder}/{DESCRIPTION} does not hold a JSON object.")
+    description = _description(files, folder)
     with files.open(WEIGHTS) as (stream, size):
         try:
             stored, _ = safetensors_file.read_header(stream, size, where)
@@ -96,6 +93,30 @@ def load_artifact(folder, expected=None, finite=False):
             f"{' and more' if wrong[5:] else ''}. Train again from an earlier checkpoint."
         )
     return description, arrays
+
+
+def read_description(folder):
+    """Reads what an artefact says of its model, and nothing else.
+
+    Args:
+        folder: path given to `save_artifact`.
+
+    Returns:
+        dict.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        CorruptedError: the description is missing, changed or no JSON object.
+    """
+    return _description(VerifiedFolder(folder), folder)
+
+
+def _description(files, folder):
+    text = files.read(DESCRIPTION, _MAX_DESCRIPTION_BYTES)
+    description = strict_json.loads(text, f"{folder}/{DESCRIPTION}")
+    if not isinstance(description, dict):
+        raise CorruptedError(f"{folder}/{DESCRIPTION} does not hold a JSON object.")
+    return description
 
 
 def not_finite(arrays):

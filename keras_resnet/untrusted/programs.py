@@ -35,8 +35,9 @@ def refuse_program(path):
         if os.path.isfile(os.path.join(path, name)):
             raise UntrustedFileError(
                 "A SavedModel is a program of TensorFlow, which can read and write any file: it "
-                "is not loaded. Serve those that you made yourself; to go on with a model, keep "
-                f"the run folder it was exported from. Received: {path!r}"
+                "is not loaded. Serve those that you made yourself (evaluate_detector.py takes "
+                "those of detectors); for all else give the run folder it was exported from. "
+                f"Received: {path!r}"
             )
     for suffixes, reason in _SUFFIXES.items():
         if path.lower().endswith(suffixes) and not path.lower().endswith(".weights.h5"):
