@@ -51,7 +51,9 @@ class BackboneConfig(StrictModel):
     family: Literal["ResNet", "ResNetV2", "ResNetD", "SEResNet"] = Field(
         "ResNet", description="which published networks `depth` is one of"
     )
-    stage_blocks: Annotated[tuple[_Blocks, ...], Field(max_length=_MAX_LEVELS)] | None = None
+    stage_blocks: Annotated[tuple[_Blocks, ...], Field(max_length=_MAX_LEVELS)] | None = Field(
+        None, examples=[(2, 2, 2, 2)]
+    )
     block: Literal["basic", "bottleneck"] = "basic"
     width: Width = 64
     stem: Literal["imagenet", "3x3"] | StemConfig | None = Field(
@@ -172,7 +174,10 @@ class RoIHeadsConfig(StrictModel):
     canonical_level: _Few = 4
     level_epsilon: _NotNegative = 1e-8
     convolutions: tuple[Width, ...] = Field(
-        (), max_length=_MAX_LAYERS, description="filters, before `hidden`"
+        (),
+        max_length=_MAX_LAYERS,
+        description="filters, before `hidden`",
+        examples=[(256, 256, 256, 256)],
     )
     head_norm: Norm | None = Field(None, description="after the convolutions of the head")
     hidden: tuple[Width, ...] = Field((1024, 1024), max_length=_MAX_LAYERS)
@@ -232,7 +237,10 @@ class TestTimeConfig(StrictModel):
     """Arguments of `TestTimeAugmentation`: what images are looked at more than once."""
 
     scales: tuple[Annotated[int, Field(gt=0, le=16_384)], ...] = Field(
-        (), max_length=_MAX_LAYERS, description="shorter sides; []: the model's own"
+        (),
+        max_length=_MAX_LAYERS,
+        description="shorter sides in pixels; []: the model's own",
+        examples=[(600, 800, 1000)],
     )
     flip: bool = Field(False, description="also mirrored from left to right")
     merge: Literal["boxes", "features"] = Field(

@@ -97,7 +97,9 @@ class DataPipelineConfig(pydantic.BaseModel):
     max_boxes: _Positive | None = None
     horizontal_flip: _Probability = 0.5
     vertical_flip: _Probability = 0.0
-    scale_jitter: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] | None = None
+    scale_jitter: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] | None = pydantic.Field(
+        None, examples=[(0.8, 1.25)]
+    )
     large_scale_jitter: LargeScaleJitter | None = None
     brightness: _Strength = 0.0
     contrast: _Strength = 0.0

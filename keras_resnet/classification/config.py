@@ -77,7 +77,9 @@ class ImagesConfig(StrictModel):
         "auto", description="device: images stay on the device (small data sets of one size)"
     )
     mean: Literal["per_pixel", "channel"] | tuple[float, float, float] = Field(
-        "channel", description="subtracted, 0..255; per_pixel and channel: of the training images"
+        "channel",
+        description="subtracted, 0..255; per_pixel and channel: of the training images",
+        examples=[(123.675, 116.28, 103.53)],
     )
     std: Literal["channel"] | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (1.0, 1.0, 1.0), description="divided by, 0..255"

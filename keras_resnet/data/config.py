@@ -100,7 +100,9 @@ class ClassificationPipelineConfig(pydantic.BaseModel):
     image_size: _Count = 224
     crop: Literal[CROPS] = "random_resized"
     padding: Annotated[int, pydantic.Field(ge=0)] = 4
-    padding_value: tuple[_Colour, _Colour, _Colour] | None = None
+    padding_value: tuple[_Colour, _Colour, _Colour] | None = pydantic.Field(
+        None, examples=[(124, 116, 104)]
+    )
     scale: tuple[_Amount, _Amount] = (0.08, 1.0)
     ratio: tuple[pydantic.PositiveFloat, pydantic.PositiveFloat] = (3 / 4, 4 / 3)
     shorter_side: tuple[_Count, _Count] = (256, 480)

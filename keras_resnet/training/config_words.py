@@ -1,10 +1,10 @@
 """What is wrong with the values of a config, in words that need no knowledge of pydantic."""
 
-import types
 import typing
 
 import pydantic
 
+from keras_resnet.training.config_lists import annotated, list_in_words, sequence_of
 from keras_resnet.training.key_hints import models_in, suggest
 
 _LONGEST, _MOST_KEYS, _MOST_TOLD = 80, 8, 5
@@ -15,9 +15,6 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 _ONE = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
-_SEVERAL = {int: "whole numbers", float: "numbers", str: "texts"}
-# Their first ones make lists that show what is wanted.
-_EXAMPLES = {int: (1, 2, 3, 4), float: (0.25, 0.5, 0.75, 1.0), str: ("cat", "dog", "cow", "owl")}
 
 
 def describe_errors(schema, errors):
@@ -40,7 +37,7 @@ def describe_errors(schema, errors):
     sides: must be a list of whole numbers such as [320]. Received: 'abc'
     """
     told = {}
-    for error in map(_of_the_list, errors):
+    for error in _together(map(_of_the_list, errors)):
         location = _without_tags(schema, error["loc"], error["type"] == "extra_forbidden")
         # The alternatives of a union are one problem.
         words, _ = told.setdefault((location, repr(error["input"])), ({}, error))
@@ -50,7 +47,7 @@ def describe_errors(schema, errors):
     return [
         _line(location, list(words), error)
         for (location, _), (words, error) in told.items()
-        if location not in within or error["type"] == "value_error"
+        if location not in within or error["type"] == "value_error" or _is_joint(error)
     ]
 
 
@@ -94,6 +91,34 @@ def _of_the_list(error):
     return error
 
 
+class _Items(tuple):
+    """What was received in place of several lists."""
+
+    def __repr__(self):
+        return ", ".join(map(repr, self))
+
+
+def _is_list(value):
+    return isinstance(value, (list, tuple))
+
+
+def _is_joint(error):
+    return isinstance(error["input"], _Items)
+
+
+def _together(errors):
+    """Several items of a list that should be lists themselves are one mistake."""
+    groups = {}
+    for number, error in enumerate(errors):
+        location = error["loc"]
+        no_list = error["type"] in ("tuple_type", "list_type") and location
+        no_list = no_list and isinstance(location[-1], int) and not _is_list(error["input"])
+        groups.setdefault(location[:-1] if no_list else number, []).append(error)
+    for first, *more in groups.values():
+        inputs = _Items(error["input"] for error in (first, *more))
+        yield {**first, "loc": first["loc"][:-1], "input": inputs} if more else first
+
+
 def _line(location, words, error):
     where = ".".join(str(part) for part in location) or "(whole config)"
     text = (
@@ -128,7 +153,7 @@ def _words(schema, location, error):
         return f"must be {word} {context[key]:g}"
     if kind == "finite_number":
         return "must be a finite number"
-    annotation, default = _annotated(schema, location)
+    annotation, default = annotated(schema, location)
     null = " or null" if type(None) in typing.get_args(annotation) else ""
     if kind == "literal_error":
         return f"must be {context['expected']}{null}"
@@ -142,75 +167,13 @@ def _words(schema, location, error):
         more = ", ..." if len(keys) > _MOST_KEYS else ""
         shown = f" ({', '.join(keys[:_MOST_KEYS])}{more})" if keys else ""
         return f"must be a section of keys{shown}{null}"
-    sequence = _sequence(annotation)
+    sequence = sequence_of(annotation)
     if kind == "too_long" and (sequence is None or Ellipsis in sequence):
         return f"must be a list of at most {context['max_length']} items"
     if kind in ("tuple_type", "list_type", "too_short", "too_long") and sequence:
-        return f"must be {_list_in_words(sequence, default)}{null}"
+        return f"must be {list_in_words(sequence, default)}{null}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}"
-
-
-def _annotated(schema, location):
-    """The annotation of a place in the schema and its default, None where it has none."""
-    models, annotation, default = [schema], None, None
-    for part in location:
-        sequence = _sequence(annotation)
-        if isinstance(part, int) and sequence:
-            annotation = sequence[0] if Ellipsis in sequence else sequence[part % len(sequence)]
-            default = None
-        else:
-            fields = [m.model_fields[part] for m in models if part in m.model_fields]
-            if not fields:
-                return None, None
-            annotation, default = fields[0].annotation, fields[0].default
-        models = list(models_in(annotation))
-    return annotation, default
-
-
-def _sequence(annotation):
-    """The items of the first list or tuple that an annotation allows; None for none."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is tuple:
-        return arguments
-    if origin is list:
-        return (*arguments, Ellipsis)
-    if origin is typing.Annotated:
-        return _sequence(arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        return next(filter(None, map(_sequence, arguments)), None)
-    return None
-
-
-def _list_in_words(sequence, default):
-    several = "lists" if _sequence(sequence[0]) else _SEVERAL.get(_plain(sequence[0]))
-    count = "" if Ellipsis in sequence else f"{len(sequence)} "
-    shown = default if isinstance(default, tuple) and default else _example(sequence)
-    text = f"a list of {count}{several or 'items'}"
-    return text if shown is None else f"{text} such as {_yaml(shown)}"
-
-
-def _example(sequence):
-    count = 2 if Ellipsis in sequence else len(sequence)
-    inner = _sequence(sequence[0])
-    if inner:
-        example = _example(inner)
-        return None if example is None else (example,) * count
-    known = _EXAMPLES.get(_plain(sequence[0]), ())[:count]
-    return known if len(known) == count else None
-
-
-def _plain(annotation):
-    """A type without what it is annotated with."""
-    while typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    return annotation
-
-
-def _yaml(value):
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_yaml, value))}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _without_tags(schema, location, unknown):

@@ -30,7 +30,9 @@ class RecipeConfig(StrictModel):
         256, description="the learning rate is scaled by batch / reference_batch"
     )
     schedule: Literal["step", "cosine", "constant", "plateau"] = "step"
-    boundaries: tuple[PositiveInt, ...] = Field((), description="step: where the rate drops")
+    boundaries: tuple[PositiveInt, ...] = Field(
+        (), description="step: where the rate drops", examples=[(60_000, 80_000)]
+    )
     gamma: PositiveFloat = Field(0.1, description="step, plateau: factor of each drop")
     patience: PositiveInt = Field(5, description="plateau: epochs without a smaller error")
     early_stopping: PositiveInt | None = Field(

@@ -153,6 +153,50 @@ def test_lists_that_messages_show_are_taken(schema, load, source, fewest):
             assert f"{key}" not in str(error) or "must be a" not in str(error), error
 
 
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "model.rpn.anchor_sizes=[16, 32, 64]",
+            "model.rpn.anchor_sizes: must be a list of lists such as [[32], [64], [128], [256], "
+            "[512]]. Received: 16, 32, 64",
+        ),
+        (
+            "model.rpn.anchor_sizes=[[16], [32], 64]",
+            "model.rpn.anchor_sizes.2: must be a list of numbers such as [128]. Received: 64",
+        ),
+        (
+            "model.rpn.anchor_sizes=[[16], 7, 7, 7, 7, 7, 64]",
+            "model.rpn.anchor_sizes: must be a list of lists such as [[32], [64], [128], [256], "
+            "[512]]. Received: 7, 7, 7, 7, 7, 64",
+        ),
+        (
+            "model.rpn.anchor_sizes=[[16], [], [], [], [], [], 64]",
+            "model.rpn.anchor_sizes.6: must be a list of numbers such as [512]. Received: 64",
+        ),
+        (
+            "model.roi_heads.cascade.box_weights=[[1, 2, 3], [1, 2, 3, 4], [1, 2]]",
+            "model.roi_heads.cascade.box_weights.0: must be a list of 4 numbers such as "
+            "[10, 10, 5, 5]. Received: [1, 2, 3]",
+        ),
+        (
+            "model.test_time.scales=128",
+            "model.test_time.scales: must be a list of whole numbers such as [600, 800, 1000]. "
+            "Received: 128",
+        ),
+    ],
+)
+def test_examples_are_of_the_key_and_lists_of_lists_one_mistake(override, expected):
+    assert refusal(load_config, "quickstart", override).splitlines()[1] == f"  {expected}"
+
+
+def test_what_else_is_wrong_in_a_list_of_lists_is_told():
+    lines = refusal(load_config, "quickstart", "model.rpn.anchor_sizes=[3, 2, [a]]").splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith("[512]]. Received: 3, 2")
+    assert lines[2] == "  model.rpn.anchor_sizes.2.0: must be a number. Received: 'a'"
+
+
 def rows():
     """Rows of the table: source, input, outcome."""
     for case in CASES:
