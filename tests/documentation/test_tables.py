@@ -132,7 +132,9 @@ def test_keys_resolve(page):
 
 def test_keys_are_found():
     assert {"data.val_share", "data.train.split", "train.deterministic"} <= set(_keys("README.md"))
-    assert "model.roi_heads.score_threshold" in _keys("docs/migrating.md")
+    assert {"model.roi_heads.score_threshold", "train.reference_batch"} <= set(
+        _keys("docs/migrating.md")
+    )
     for load, source in (
         (detection.load_config, "finetune_custom"),
         (load_classifier_config, "finetune"),
