@@ -5,11 +5,16 @@ import math
 import pathlib
 import tempfile
 
+from detection.backbones import build_backbone
 from detection.build import build_model
 from detection.data.plan import BatchPlan
 from detection.datasets import open_dataset
+from detection.pretrained import check_source
 from detection.train import categories_of, preprocessing_of, refuse_tiny_images
+from detection.weights import state
 from keras_resnet.data.record_files import NotPrepared
+from keras_resnet.training.run_state import resumes
+from keras_resnet.weights.presence import check_weights
 
 
 def describe_run(config):
@@ -26,6 +31,7 @@ def describe_run(config):
     Raises:
         ValueError: the data cannot be opened, as the run itself would tell, or the images are too
             small for the model.
+        ValueError, OSError: the weights to start with are not there, likewise.
 
     Example:
 
@@ -41,7 +47,8 @@ def describe_run(config):
             categories = categories_of(datasets)
         except NotPrepared:
             if config.data.download:
-                return ["the data are not downloaded yet, so sizes are not known"]
+                unknown = "the data are not downloaded yet, so sizes are not known"
+                return [unknown, *_backbone_weights(config), *_whole_weights(config)]
             raise
         plans = {
             split: BatchPlan(dataset, pipeline, training=split == "train")
@@ -61,13 +68,36 @@ def describe_run(config):
             f"batches of {split}: images [{size}, height, width, 3] of {shapes}, "
             f"{pipeline.dtype(split == 'train')}; boxes [{size}, {plan.max_boxes}, 4]"
         )
+    lines += _backbone_weights(config)  # in the order of the run, which ends at the first mistake
     model = build_model(config.model.without_weights(), categories, preprocessing_of(pipeline))
     trained = sum(math.prod(v.shape) for v in model.trainable_variables)
     lines.append(
         f"model: {len(categories)} classes, {model.count_params():,} parameters, {trained:,} of "
         "them trained"
     )
-    return lines
+    return lines + _whole_weights(config)
+
+
+def _backbone_weights(config):
+    """Raises what the run would where it does not find them; a line on what it would download."""
+    backbone = config.model.backbone
+    if config.train.start_from is not None or backbone.depth is None or backbone.weights is None:
+        return []
+    if state.is_torchvision(backbone.weights):
+        note = state.check_source(backbone.weights)
+    else:
+        network = build_backbone(config.model.without_weights().backbone)
+        note = check_weights(network, backbone.weights)
+    return [] if note is None else [note]
+
+
+def _whole_weights(config):
+    """The same of the weights of a whole detector, which a run that goes on does not need."""
+    start = config.train.start_from
+    if start is None or resumes(config.run, pathlib.Path(config.run.project, config.run.name)):
+        return []
+    note = check_source(start)
+    return [] if note is None else [note]
 
 
 @contextlib.contextmanager

@@ -13,12 +13,13 @@ from detection.faster_rcnn import FasterRCNN
 from detection.from_torchvision import load_torchvision
 from detection.model_config import ModelConfig
 from detection.saving import Preprocessing, load
+from detection.weights import state
 from detection.weights.registry import list_detectors
-from detection.weights.state import is_torchvision
 from keras_resnet.normalization import EPSILON
 from keras_resnet.training.artifact import assign
 from keras_resnet.training.config_words import validated
 from keras_resnet.training.devices import precision_kept
+from keras_resnet.training.model_kind import DETECTOR, find_artifact
 from keras_resnet.training.variable_keys import variable_keys
 
 __all__ = ["from_pretrained", "load_pretrained", "load_torchvision", "make_categories"]
@@ -122,15 +123,40 @@ def load_pretrained(
 def _origin(source, precision):
     if isinstance(source, FasterRCNN):
         return source
-    if is_torchvision(source):
+    if state.is_torchvision(source):
         return load_torchvision(source, precision=precision or "float32")
+    _refuse_absent(source)
+    return load(source, precision=precision)
+
+
+def check_source(source):
+    """Raise what `load_pretrained` would where it does not find the weights; nothing is loaded.
+
+    Args:
+        source: str, as for `load_pretrained`.
+
+    Returns:
+        str on what would be downloaded, None where nothing would.
+
+    Raises:
+        ValueError, OSError: as `load_pretrained`.
+    """
+    if state.is_torchvision(source):
+        return state.check_source(source)
+    _refuse_absent(source)
+    if os.fspath(source).endswith(".keras"):
+        load(source)  # refused unread, since nobody says that it is trusted
+    find_artifact(source, DETECTOR)
+    return None
+
+
+def _refuse_absent(source):
     if not os.path.exists(source):
         raise FileNotFoundError(
             "`source` must be a run folder, a saved model, a .safetensors file, 'hf://owner/name' "
             f"or one of {', '.join(row.name for row in list_detectors())}. "
             f"Received: source={os.fspath(source)!r}, which does not exist"
         )
-    return load(source, precision=precision)
 
 
 def _with_architecture(model):

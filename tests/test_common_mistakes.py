@@ -325,15 +325,66 @@ def test_wrong_backend_variable(here, environment, capsys):
     assert "must be tensorflow or jax" in message
 
 
-def test_published_weights_that_are_not_here(here, environment, capsys, tmp_path):
+@pytest.fixture
+def no_weights(environment, tmp_path):
     import huggingface_hub.constants
 
     environment.setenv("KERAS_HOME", str(tmp_path))
     environment.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     environment.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    arguments = ["finetune", "--data", "HERE/pets", "--set", "data.val=train"]
-    message = message_of("train_classifier.py", arguments, here, capsys)
+    return environment
+
+
+CLASSIFIER = ("train_classifier.py", "finetune", "--data", "HERE/pets", "--set", "data.val=train")
+
+
+def test_published_weights_that_are_not_here(here, no_weights, capsys, tmp_path):
+    script, *arguments = CLASSIFIER
+    message = message_of(script, arguments, here, capsys)
     assert "is not on this machine" in message and str(tmp_path / "keras_resnet") in message
+    assert message_of(script, [*arguments, "--dry-run"], here, capsys) == message
+
+
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        ("train.start_from=fasterrcnn_resnet50_fpn_coco", "are not on this machine"),
+        ("train.start_from=HERE/none", "HERE/none', which does not exist"),
+        ("train.start_from=HERE/flowers", "holds a classifier, not a detector"),
+        ("train.start_from=HERE/none.safetensors", "There is no weights file HERE/none"),
+        ("train.start_from=HERE/none.pth", "Pickled checkpoints are not read"),
+        (
+            "model.backbone={depth: 18, levels: [C3, C4, C5], weights: HERE/none.safetensors}",
+            "There is no weights file",
+        ),
+        (
+            "model.backbone={depth: 18, levels: [C3, C4, C5], weights: HERE/none.keras}",
+            "There is no weights file",
+        ),
+        (
+            "model.backbone={depth: 18, levels: [C3, C4, C5], weights: imagenet}",
+            "could not be downloaded",
+        ),
+    ],
+)
+def test_a_dry_run_misses_the_weights_as_the_run_does(weights, words, here, no_weights, capsys):
+    weights = weights.replace("HERE", str(here))
+    script, *arguments = TRAIN, OWN, "--set", weights
+    real = message_of(script, arguments, here, capsys)
+    assert message_of(script, [*arguments, "--dry-run"], here, capsys) == real
+    assert words.replace("HERE", str(here)) in real
+
+
+def test_a_dry_run_tells_what_would_be_downloaded(here, no_weights, capsys):
+    import huggingface_hub.constants
+
+    no_weights.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    name, *arguments = (a.replace("HERE", str(here)) for a in CLASSIFIER)
+    for weights, told in (("imagenet", "hf://timm/resnet50.tv_in1k"), ("hf://a/b", "hf://a/b")):
+        code = call(name, *arguments, f"model.weights={weights}", "--dry-run")
+        assert code == 0
+        line = f"# the weights {told} are not on this machine: the run downloads them\n"
+        assert line in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("framework", ["tensorflow", "jax", "numpy"])

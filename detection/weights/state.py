@@ -8,6 +8,7 @@ import numpy as np
 
 from detection.weights.registry import REGISTRY, placed_file
 from keras_resnet.weights import files, hub
+from keras_resnet.weights.presence import check_repository
 
 BODY = "backbone.body."
 _COUNTER = "num_batches_tracked"
@@ -82,6 +83,24 @@ def read_state(source, check=None):
             check(_state(arrays, label, row))
 
     return _state(files.read_safetensors(_path(label, row), check_file), label, row)
+
+
+def check_source(source):
+    """Raise what `read_state` would where it does not find the weights; nothing is read.
+
+    Args:
+        source: str, as for `read_state`.
+
+    Returns:
+        str on what would be downloaded, None where nothing would.
+
+    Raises:
+        ValueError, OSError: as `read_state`.
+    """
+    if source.startswith("hf://"):
+        return check_repository(source.removeprefix("hf://"))
+    _path(source, REGISTRY.get(source))
+    return None
 
 
 def _state(arrays, label, row):

@@ -1,8 +1,10 @@
 """What the training of a classifier would do, without doing it."""
 
+import keras_resnet
 from keras_resnet.classification.feeds import open_images
 from keras_resnet.classification.model import build_classifier
 from keras_resnet.data.record_files import NotPrepared
+from keras_resnet.weights.presence import check_weights
 
 
 def describe_run(config):
@@ -18,6 +20,7 @@ def describe_run(config):
 
     Raises:
         ValueError: the data cannot be opened, as the run itself would tell.
+        ValueError, OSError: the weights to start with are not there, likewise.
 
     Example:
     ```python
@@ -31,14 +34,20 @@ def describe_run(config):
         datasets = {split: open_images(data, split) for split in ("train", "val")}
     except NotPrepared:
         if config.data.download:
-            return ["the data are not downloaded yet, so sizes are not known"]
+            unknown = "the data are not downloaded yet, so sizes are not known"
+            return [unknown, *_weights(config)]
         raise
+    weights = _weights(config)
     count, size = len(datasets["train"]), pipeline.batch_size
     per_epoch = count // size if pipeline.drop_remainder else -(-count // size)
     rest = "the run's problems.json"
     lines = [line for data in datasets.values() for line in data.summary(rest=rest).splitlines()]
     if per_epoch == 0:
-        return [*lines, f"no step: {count} images do not fill a batch of {size}; lower batch"]
+        return [
+            *lines,
+            *weights,
+            f"no step: {count} images do not fill a batch of {size}; lower batch",
+        ]
     steps = config.train.total_steps(per_epoch)
     epochs = -(-steps // per_epoch)
     resize, crop = pipeline.eval_size
@@ -52,4 +61,14 @@ def describe_run(config):
         f"batches of train: images [{size}, {pipeline.image_size}, {pipeline.image_size}, 3]",
         f"batches of val: images [{config.train.evaluation_batch}, {crop}, {crop}, 3], {resized}",
         f"model: {config.model.name}, {len(names)} classes, {network.count_params():,} parameters",
+        *weights,
     ]
+
+
+def _weights(config):
+    """Raises what the run would where it does not find its weights; a line on a download."""
+    if config.model.weights is None:
+        return []
+    network = getattr(keras_resnet, config.model.name)(include_top=False, **config.model.options)
+    note = check_weights(network, config.model.weights)
+    return [] if note is None else [note]

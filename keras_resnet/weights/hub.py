@@ -33,13 +33,7 @@ def fetch(repository):
     Warns:
         UserWarning: the file was here already, and what the hub publishes of it cannot be asked.
     """
-    parts = repository.split("/")
-    if len(parts) != 2 or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
-        raise ValueError(
-            f"A repository is given as 'hf://owner/name'. Received: weights='hf://{repository}'"
-        )
-    home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
-    placed = os.path.join(home, "keras_resnet", *parts, FILE_NAME)
+    placed = _placed(repository)
     if os.path.exists(placed):
         return placed
     import huggingface_hub
@@ -60,6 +54,40 @@ def fetch(repository):
     with contextlib.suppress(Exception):
         huggingface_hub.hf_hub_download(repository, CONFIG_NAME)
     return path
+
+
+def is_here(repository):
+    """Return whether `fetch` would find the file on this machine; the hub is not asked.
+
+    Args:
+        repository: str, `owner/name`.
+
+    Raises:
+        ValueError: as `fetch`.
+    """
+    if os.path.exists(_placed(repository)):
+        return True
+    import huggingface_hub
+
+    return isinstance(huggingface_hub.try_to_load_from_cache(repository, FILE_NAME), str)
+
+
+def is_offline():
+    """Return whether the hub's client is told not to use the network (`HF_HUB_OFFLINE`)."""
+    import huggingface_hub.constants
+
+    return huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def _placed(repository):
+    """Where a file of a repository is placed by hand."""
+    parts = repository.split("/")
+    if len(parts) != 2 or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
+        raise ValueError(
+            f"A repository is given as 'hf://owner/name'. Received: weights='hf://{repository}'"
+        )
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+    return os.path.join(home, "keras_resnet", *parts, FILE_NAME)
 
 
 def _refuse_plain_http(url):

@@ -60,14 +60,20 @@ def fetch(row):
         return getattr(keras.applications, row.architecture)(weights="imagenet")
     # Keras raises a bare Exception for a failed download.
     except Exception as error:
-        file_name = f"{row.architecture.lower()}_weights_tf_dim_ordering_tf_kernels.h5"
-        home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+        place = local_path(row)
         raise OSError(
             f"The weights {row.name} are not on this machine and could not be downloaded "
             f"({str(error).splitlines()[0]}). Download "
             "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-            f"{file_name} elsewhere and place it at {os.path.join(home, 'models', file_name)}"
+            f"{os.path.basename(place)} elsewhere and place it at {place}"
         ) from error
+
+
+def local_path(row):
+    """Return where Keras keeps the file of a row of the registry on this machine, a str."""
+    file_name = f"{row.architecture.lower()}_weights_tf_dim_ordering_tf_kernels.h5"
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+    return os.path.join(home, "models", file_name)
 
 
 def names(model):

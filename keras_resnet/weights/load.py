@@ -76,7 +76,7 @@ def load_weights(
         style = _load_keras_applications(model, arrays, source)
     else:
         weights = os.fspath(weights)
-        row = _row(model, weights)
+        row = named_row(model, weights)
         if row is not None:
             check_variant(model, row)
             _load_row(model, row)
@@ -91,8 +91,16 @@ def load_weights(
     return model
 
 
-def _row(model, weights):
-    """Return the row of the registry that `weights` names, or None."""
+def named_row(model, weights):
+    """Return the row of the registry that `weights` names, or None.
+
+    Args:
+        model: as in `load_weights`.
+        weights: str.
+
+    Raises:
+        ValueError: `weights` are `"imagenet"`, of which there are none for the model.
+    """
     if weights == "imagenet":
         return imagenet_row(model)
     return REGISTRY.get(weights) or next(
@@ -120,7 +128,16 @@ def _load_repository(model, weights):
     return notes.get("preprocessing", "torch")
 
 
-def _load_file(model, path):
+def check_file(path):
+    """Refuses the path of a file that is not there, or that no weights are read from.
+
+    Args:
+        path: str.
+
+    Raises:
+        ValueError: it has another ending, or is no name of published weights.
+        FileNotFoundError: there is no such file.
+    """
     files.refuse_pickle(path)
     suffixes = (*files.SUFFIXES, ".h5")
     if not path.endswith(suffixes):
@@ -131,6 +148,10 @@ def _load_file(model, path):
         choose("weights", path, ("imagenet", *REGISTRY))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no weights file {path}")
+
+
+def _load_file(model, path):
+    check_file(path)
     if path.endswith(".safetensors"):
         notes = files.read_notes(path)
         _load_safetensors(model, path, path, notes.get("variant"))
