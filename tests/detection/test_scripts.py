@@ -157,7 +157,7 @@ def test_bad_input_ends_with_one_message(tmp_path):
         ("train_detector.py", ["--set", "train.steps=x"], "train.steps: "),
         ("train_detector.py", ["--set", "steps"], "must look like a.b.c=value"),
         ("train_detector.py", ["bcd"], "Did you mean 'bccd'?"),
-        ("train_detector.py", ["TMP"], "There is no config file"),
+        ("train_detector.py", ["TMP"], "TMP is a folder, not a configuration"),
         ("train_detector.py", ["bccd", "--set", "data.root=TMP/no"], "TMP/no"),
         ("evaluate_detector.py", ["TMP/run"], "There is no model or run folder 'TMP/run'"),
         ("evaluate_detector.py", ["TMP"], "say with --config"),
