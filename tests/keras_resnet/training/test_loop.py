@@ -146,8 +146,9 @@ def test_callbacks_see_one_run_with_batches_of_whole_epochs(tmp_path):
     assert cut.seen == whole.seen[6:]
     assert (cut.begun, cut.ended) == (1, 1)
     assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
-    steps = re.findall(r"epoch (\d)/3 step (\d)/4 .*?lr ([\d.e-]+)", lines.getvalue(), re.S)
-    assert [(int(e), int(s)) for e, s, _ in steps] == [(2, 3), (2, 4), (3, 1), (3, 2)]
+    steps = re.findall(r"epoch (\d)/3 step (\d/\d) .*?lr ([\d.e-]+)", lines.getvalue(), re.S)
+    # The last epoch has two steps.
+    assert [s[:2] for s in steps] == [("2", "3/4"), ("2", "4/4"), ("3", "1/2"), ("3", "2/2")]
     expected = [0.1 * 0.5 * (1 + np.cos(np.pi * (step - 2) / 8)) for step in (6, 7, 8, 9)]
     np.testing.assert_allclose([float(rate) for _, _, rate in steps], expected, rtol=5e-3)
 
